@@ -1,0 +1,42 @@
+/* OCI image manifests and descriptors, read strictly (SEC PF12-PF15) and written canonically. */
+#ifndef IMAGE_MANIFEST_H
+#define IMAGE_MANIFEST_H
+
+#include <stdint.h>
+
+#include "image/unpack.h"
+#include "util/buf.h"
+#include "util/digest.h"
+#include "util/map.h"
+#include "util/vec.h"
+
+#define OCI_MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
+#define OCI_INDEX_TYPE "application/vnd.oci.image.index.v1+json"
+#define OCI_CONFIG_TYPE "application/vnd.oci.image.config.v1+json"
+#define OCI_LAYER_TAR_TYPE "application/vnd.oci.image.layer.v1.tar"
+#define OCI_LAYER_GZIP_TYPE "application/vnd.oci.image.layer.v1.tar+gzip"
+#define OCI_LAYER_ZSTD_TYPE "application/vnd.oci.image.layer.v1.tar+zstd"
+
+struct descriptor {
+	char *media_type;
+	struct digest digest;
+	uint64_t size;
+};
+void descriptor_cleanup(struct descriptor *d);
+struct descriptor_vec VEC_OF(struct descriptor);
+
+struct manifest {
+	struct descriptor config;
+	struct descriptor_vec layers; /* base first */
+	struct map annotations;       /* text -> text */
+};
+void manifest_cleanup(struct manifest *m);
+
+int manifest_parse(const char *text, size_t len, const char *what, struct manifest *ret,
+		   struct err *e) WARN_UNUSED;
+void manifest_write(const struct manifest *m, struct buf *out);
+/* ERR_INPUT "image/layer-type" for one that is not a tar layer. */
+int layer_compression_of(const char *media_type, enum layer_compression *ret,
+			 struct err *e) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * Untrusted archives onto a directory tree, the dangerous half of the unpacker. Runs inside a
+ * worker (sandbox/worker.h): mapped ids, no network, no exec, nothing of the host in reach; and
+ * holds against every UN row of reference/security.md 2b on its own: component-wise O_NOFOLLOW
+ * walk, "..": refused, limits counted in one place, libarchive only as a reader.
+ */
+#ifndef IMAGE_UNPACK_H
+#define IMAGE_UNPACK_H
+
+#include <stdint.h>
+
+#include "util/digest.h"
+
+enum layer_compression { LAYER_TAR, LAYER_GZIP, LAYER_ZSTD };
+
+struct unpack_limits {
+	uint64_t max_bytes;   /* decompressed, also all file content */
+	uint64_t max_entries;
+};
+extern const struct unpack_limits unpack_default_limits;
+
+/* An image layer into an empty directory in overlay form: whiteouts become char 0:0 devices,
+ * opaque directories get user.overlay.opaque=y. The decompressed stream must hash to `diff_id`
+ * and the compressed one is assumed checked by the caller. Parents that the layer does not
+ * mention are made 0755 root:root with mtime `epoch_s`. Errors: ERR_INPUT "unpack/...". */
+int unpack_layer(int blob_fd, enum layer_compression compression, const struct digest *diff_id,
+		 int64_t epoch_s, const struct unpack_limits *limits, int root_fd,
+		 struct err *e) WARN_UNUSED;
+
+/* An archive that an import or `from: tar` names, onto the merged view `root_fd` (an overlay
+ * mount: changes land in its upper). Format by content, not by name: tar plain or in gz, xz, zst,
+ * bz2; zip; .deb (its data member). Directories over symlinks to directories keep the link
+ * (merged-usr), resolved inside the root. */
+struct unpack_archive_options {
+	const char *name;   /* for errors and for choosing nothing */
+	const char *dest;   /* absolute directory in the root, made if absent */
+	bool whiteouts;     /* apply .wh. entries (from: tar) */
+	int64_t uid, gid;   /* for every entry, or -1: as in the archive */
+	int32_t mode;       /* for every regular file, or -1 */
+	int64_t epoch_s;    /* mtimes are clamped to it */
+};
+int unpack_archive(int blob_fd, const struct unpack_archive_options *options,
+		   const struct unpack_limits *limits, int root_fd, struct err *e) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * The 65536 ids of a sandbox. Ordinary user: 0 is the user, 1..65535 the subordinate ids of
+ * /etc/subuid and /etc/subgid, written by newuidmap. Root, or anyone holding CAP_SETUID and
+ * CAP_SETGID: written directly; root gets a dedicated range that no account has, never host id 0.
+ */
+#ifndef SANDBOX_IDMAP_H
+#define SANDBOX_IDMAP_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/err.h"
+
+#define SANDBOX_IDS 65536u
+/* Just above the range systemd hands to containers (524288-1879048191), below its foreign range. */
+#define SANDBOX_ROOT_ID_BASE 1879113728u
+
+struct sandbox_idmap {
+	uint32_t uid_first, gid_first; /* host id of 0 inside */
+	uint32_t uid_rest, gid_rest;   /* host id of 1 inside; 65535 of them */
+};
+
+/* ERR_SANDBOX "sandbox/no-subids", "sandbox/no-newuidmap" with the remedy. */
+int sandbox_idmap_find(struct sandbox_idmap *ret, struct err *e) WARN_UNUSED;
+/* Writes the maps of `pid` from its parent; setgroups stays allowed. */
+int sandbox_idmap_write(const struct sandbox_idmap *m, pid_t pid, struct err *e) WARN_UNUSED;
+
+#endif

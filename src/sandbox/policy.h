@@ -1,0 +1,43 @@
+/* The policy a sandbox enforces, as plain data; build fills it in from policy/ (yaml). */
+#ifndef SANDBOX_POLICY_H
+#define SANDBOX_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/vec.h"
+
+/* An argument check: (args[arg] & mask) == value, or != with `negate`. */
+struct policy_arg {
+	unsigned arg;
+	uint64_t mask;
+	uint64_t value;
+	bool negate;
+};
+
+struct policy_rule {
+	char *name;  /* system call name; NULL if given by number only */
+	int number;  /* for calls newer than libseccomp; -1: by name */
+	int errno_;  /* 0: allow; else fail with this errno */
+	struct policy_arg args[3];
+	size_t args_len;
+};
+struct policy_rule_vec VEC_OF(struct policy_rule);
+
+enum policy_role { POLICY_STEP, POLICY_WORKER, POLICY_FETCHER, POLICY_INIT, POLICY_ROLES };
+
+struct sandbox_policy {
+	struct policy_rule_vec seccomp[POLICY_ROLES]; /* default of each: ENOSYS; bad arch: kill */
+	uint64_t step_caps;          /* bounding = permitted = effective */
+	struct strvec proc_masked;   /* files below /proc: empty */
+	struct strvec proc_readonly; /* bind-mounted read-only over themselves */
+	struct {
+		uint64_t nproc, nofile, fsize_bytes, memlock_bytes, stack_bytes, as_bytes;
+		uint64_t tmp_bytes, shm_bytes;
+		uint64_t wall_ms;
+	} limits; /* 0: unlimited */
+};
+void sandbox_policy_cleanup(struct sandbox_policy *p);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * Runs one of our own functions in a process that can reach nothing but the directories it is
+ * given: own user, mount, pid, net, ipc, uts and cgroup namespaces, root switched to a tmpfs that
+ * holds the bind mounts, mapped ids (0 inside), no exec, no sockets. For unpacking, importing,
+ * packing, listing and removing: everything that touches files of mapped ids or hostile bytes.
+ */
+#ifndef SANDBOX_WORKER_H
+#define SANDBOX_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "sandbox/idmap.h"
+#include "sandbox/policy.h"
+#include "util/buf.h"
+#include "util/err.h"
+
+struct sandbox_bind {
+	int fd;           /* directory of the caller's; borrowed */
+	const char *name; /* one component: the worker finds it at "/NAME" */
+	bool read_only;
+};
+
+struct sandbox_worker {
+	const struct sandbox_idmap *idmap;
+	const struct sandbox_policy *policy;
+	const struct sandbox_bind *binds;
+	size_t binds_len;
+	const int *keep_fds; /* stay open under the same numbers; everything else is closed */
+	size_t keep_fds_len;
+	const char *role;    /* "unpacker", "packer" ...: for errors */
+	/* Runs in the worker with "/" as cwd. Its reply and error travel back. */
+	int (*run)(void *ctx, struct buf *reply, struct err *e);
+	void *ctx;           /* the caller's memory as it was at the fork */
+};
+
+/* `reply` may be NULL. Interruption kills the worker and gives ERR_INTERRUPTED. */
+int sandbox_worker_run(const struct sandbox_worker *w, struct buf *reply, struct err *e) WARN_UNUSED;
+
+/* For use inside `run`, before anything hostile is read: mounts an overlay on `target` (made if
+ * absent). Names are relative to the cwd-relative directory `base` (a bind); lowers are topmost
+ * first; upper and work NULL: read-only view (then at least one lower is needed). */
+struct sandbox_overlay {
+	const char *base;
+	const char *const *lowers;
+	size_t lowers_len;
+	const char *upper;
+	const char *work;
+	const char *target;
+};
+int sandbox_overlay_mount(const struct sandbox_overlay *o, struct err *e) WARN_UNUSED;
+int sandbox_overlay_unmount(const char *target, struct err *e) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * Every limit on what comes from outside, by name, with the place its number comes from. Each
+ * has a test at its edge. "SEC" is reference/security.md section 2, "SF" reference/stackerfile.md.
+ */
+#ifndef UTIL_LIMITS_H
+#define UTIL_LIMITS_H
+
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+
+/* YAML and JSON (SEC PF03, PF08) */
+#define LIMIT_STACKERFILE_BYTES (1 * MIB)
+#define LIMIT_YAML_DEPTH 32
+#define LIMIT_JSON_DEPTH 32
+#define LIMIT_JSON_NODES 100000
+#define LIMIT_JSON_CANON_BYTES (16 * MIB)
+#define LIMIT_MANIFEST_BYTES (4 * MIB)
+#define LIMIT_CONFIG_BYTES (4 * MIB)
+#define LIMIT_INDEX_BYTES (8 * MIB)
+#define LIMIT_INDEX_ENTRIES 1000
+#define LIMIT_INDEX_DEPTH 2
+/* Evaluated recipes */
+#define LIMIT_IMAGES 4096        /* images of one stackerfile; issue-scale is 500 */
+#define LIMIT_IMAGE_NAME_BYTES 128 /* OCI tag length */
+/* Archives and layers (SEC UN19, UN26) */
+#define LIMIT_UNPACK_BYTES (16 * GIB)
+#define LIMIT_UNPACK_RATIO 1100 /* DEFLATE cannot exceed 1032:1 */
+#define LIMIT_UNPACK_ENTRIES 2000000
+#define LIMIT_PAX_BYTES (1 * MIB)
+#define LIMIT_PATH_BYTES 4096
+#define LIMIT_COMPONENT_BYTES 255
+#define LIMIT_TREE_DEPTH 512
+#define LIMIT_HARDLINKS 65000
+#define LIMIT_LAYERS 500 /* the kernel's overlayfs limit on lower directories */
+#define LIMIT_XATTR_BYTES (64 * KIB)
+#define LIMIT_TRAILING_ZERO_BYTES (1 * MIB)
+#define LIMIT_ZSTD_WINDOW_LOG 27
+/* Downloads (SEC DL09) */
+#define LIMIT_URL_BYTES 8192
+#define LIMIT_REDIRECTS 5
+#define LIMIT_HTTP_HEADER_BYTES (256 * KIB)
+#define LIMIT_DOWNLOAD_BYTES (64 * GIB) /* when a pin has no size */
+#define LIMIT_DOWNLOAD_PARALLEL 8
+#define LIMIT_DOWNLOAD_ATTEMPTS 4       /* of one URL, network faults and 5xx only */
+#define LIMIT_DOWNLOAD_STALL_S 30       /* without a byte */
+/* Local imports (SEC ST01, ST02) */
+#define LIMIT_LOCAL_ENTRIES 1000000
+#define LIMIT_LOCAL_BYTES (16 * GIB)
+/* Steps */
+#define LIMIT_STEP_LOG_BYTES (64 * MIB)
+#define LIMIT_SCRIPT_BYTES (1 * MIB)
+#define LIMIT_ENV_BYTES (128 * KIB) /* MAX_ARG_STRLEN of Linux, per string */
+
+#endif
