@@ -22,9 +22,13 @@ extern const struct unpack_limits unpack_default_limits;
 /* An image layer into an empty directory in overlay form: whiteouts become char 0:0 devices,
  * opaque directories get user.overlay.opaque=y. The decompressed stream must hash to `diff_id`
  * and the compressed one is assumed checked by the caller. Parents that the layer does not
- * mention are made 0755 root:root with mtime `epoch_s`. Errors: ERR_INPUT "unpack/...". */
+ * mention take mode, owner, mtime and xattrs from the same directory of `lower_fd` (the layers
+ * beneath, merged, read-only; -1: none), since overlayfs shows the topmost directory's; where
+ * there is none they are made 0755 root:root with mtime UNPACK_PARENT_MTIME_S.
+ * Errors: ERR_INPUT "unpack/...". */
+#define UNPACK_PARENT_MTIME_S INT64_C(315532800)
 int unpack_layer(int blob_fd, enum layer_compression compression, const struct digest *diff_id,
-		 int64_t epoch_s, const struct unpack_limits *limits, int root_fd,
+		 int lower_fd, const struct unpack_limits *limits, int root_fd,
 		 struct err *e) WARN_UNUSED;
 
 /* An archive that an import or `from: tar` names, onto the merged view `root_fd` (an overlay
