@@ -1,7 +1,8 @@
 /*
  * The one error type. A struct err lives on the caller's stack, owns no heap memory, is filled
  * once where the failure is found and reported once by cli. Fallible functions return 0 or -1
- * and take `struct err *e` last; on -1 it is filled, on 0 untouched.
+ * and take `struct err *e` last; on -1 it is filled, on 0 untouched. NULL for it is allowed where
+ * only the fact of failure matters.
  *
  * Wording: lower case, problem first, subject in single quotes, no full stop; the remedy goes
  * into the hint. The id ("recipe/unknown-directive") is stable and documented in docs/errors.md.
