@@ -1,16 +1,27 @@
 # stacker: `make help` lists the targets. One non-recursive Makefile; objects live in build/$(MODE)/.
 
 VERSION := 0.1.0
+# The date in the man pages: of the version, not of the build.
+RELEASE_EPOCH := 1795478400
 MODE ?= release
 BUILD ?= build
 PREFIX ?= /usr/local
 CC ?= cc
 PKG_CONFIG ?= pkg-config
+# Seconds for each fuzz target of `make fuzz`.
+TIME ?= 30
 # Which modules to build; narrowing it lets one module be worked on while another is broken.
 MODULES ?= util recipe inputs sandbox image build verify attest cli
 
 OUT := $(BUILD)/$(MODE)
 PACKAGES := libseccomp libcap libarchive libcrypto yaml-0.1 libcurl jansson zlib libzstd
+
+# Debian packages: to build, to run the demo and the tests, and for `make lint fuzz format-check bench`.
+BUILD_DEBS := gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev \
+	libyaml-dev libcurl4-openssl-dev libjansson-dev zlib1g-dev libzstd-dev scdoc
+RUN_DEBS := uidmap ca-certificates
+TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static passwd util-linux
+DEV_DEBS := clang clang-format clang-tidy cppcheck shellcheck bubblewrap
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wformat=2 -Wundef -Wcast-qual -Wswitch-enum -Wno-sign-conversion -Werror
@@ -32,12 +43,12 @@ ifeq ($(filter $(MODE),release debug asan fuzz cov),)
 $(error MODE=$(MODE) is not one of release, debug, asan, fuzz, cov)
 endif
 
-# Goals that need no compiler must work on a bare machine.
-NO_COMPILE_GOALS := deps help clean demo check
+# Goals that need no compiler, or that install it first, must work on a bare machine.
+NO_COMPILE_GOALS := deps deps-dev help clean demo check asan fuzz check-layers format-check uninstall
 ifneq ($(filter-out $(NO_COMPILE_GOALS),$(or $(MAKECMDGOALS),all)),)
 PKG_MISSING := $(shell $(PKG_CONFIG) --print-errors --exists $(PACKAGES) 2>&1 || echo missing)
 ifneq ($(PKG_MISSING),)
-$(error libraries are missing ($(PKG_MISSING)); run 'make deps', which installs their Debian packages)
+$(error libraries are missing ($(PKG_MISSING)); run 'make deps', which installs their Debian packages: $(BUILD_DEBS))
 endif
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES))
@@ -62,12 +73,20 @@ UNIT_BINARIES := $(UNIT_SOURCES:tests/unit/%.c=$(OUT)/tests/%)
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINARIES := $(FUZZ_SOURCES:tests/fuzz/%.c=$(OUT)/fuzz/%)
 REPLAY_BINARIES := $(FUZZ_SOURCES:tests/fuzz/%.c=$(OUT)/replay/%)
+PROBE_SOURCES := $(sort $(wildcard tests/probes/*.c))
+PROBE_BINARIES := $(PROBE_SOURCES:tests/probes/%.c=$(BUILD)/probes/%)
+MAN_SOURCES := $(sort $(wildcard docs/*.[1-9].scd))
+MAN_PAGES := $(MAN_SOURCES:docs/%.scd=$(BUILD)/man/%)
+EXAMPLES := $(sort $(wildcard examples/*/*))
+
+JOBS := $(shell nproc 2>/dev/null || echo 1)
 
 .PHONY: all
 all: $(BUILD)/stacker ## build build/stacker (default)
 
-$(BUILD)/stacker: $(OUT)/stacker
-	@cp -f $< $@.new && mv -f $@.new $@
+# Compared, not dated: another MODE may have left its own program here.
+$(BUILD)/stacker: $(OUT)/stacker FORCE
+	@cmp -s $< $@ || { cp -f $< $@.new && mv -f $@.new $@; }
 
 $(OUT)/stacker: $(MAIN_OBJECT) $(LIB)
 	$(CC) $(OUR_CFLAGS) $(CFLAGS) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
@@ -99,15 +118,112 @@ $(OUT)/tests/%: tests/unit/%.c $(LIB) $(OUT)/flags
 
 $(OUT)/fuzz/%: tests/fuzz/%.c $(LIB) $(OUT)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -Itests/fuzz -fsanitize=fuzzer $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(PKG_LIBS) $(LDLIBS)
+	$(COMPILE) -Itests/fuzz -Wno-missing-prototypes -fsanitize=fuzzer $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< \
+		$(LIB) $(PKG_LIBS) $(LDLIBS)
 
 # Every corpus is replayed in every test run, without the fuzzing engine.
 $(OUT)/replay/%: tests/fuzz/%.c tests/fuzz/replay_main.c $(LIB) $(OUT)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -Itests/fuzz $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< tests/fuzz/replay_main.c $(LIB) $(PKG_LIBS) $(LDLIBS)
+	$(COMPILE) -Itests/fuzz -Wno-missing-prototypes $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< \
+		tests/fuzz/replay_main.c $(LIB) $(PKG_LIBS) $(LDLIBS)
 
-.PHONY: unit
+# What a test puts into a sandbox to look around there: static, since the sandbox has no libraries.
+$(BUILD)/probes/%: tests/probes/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -static -o $@ $<
+
+$(BUILD)/man/%: docs/%.scd
+	@mkdir -p $(@D)
+	SOURCE_DATE_EPOCH=$(RELEASE_EPOCH) scdoc < $< > $@.new && mv -f $@.new $@
+
+.PHONY: deps deps-dev
+deps: ## install the Debian packages that building, demo and tests need
+	@./.ci/deps.sh $(BUILD_DEBS) $(RUN_DEBS) $(TEST_DEBS)
+deps-dev: ## also install what lint, fuzz, format-check and bench need
+	@./.ci/deps.sh $(BUILD_DEBS) $(RUN_DEBS) $(TEST_DEBS) $(DEV_DEBS)
+
+# Both install what they need first, and only then look for it: hence the second make.
+.PHONY: demo check
+demo: deps ## build GNU hello from pinned inputs, run it, verify it
+	@+$(MAKE) --no-print-directory -j$(JOBS) all
+	@STACKER=$(BUILD)/stacker ./examples/hello/demo.sh $(BUILD)/demo
+check: deps ## run all tests
+	@+MAKE='$(MAKE)' BUILD='$(BUILD)' JOBS=$(JOBS) ./tests/lib/run_all.sh release
+
+.PHONY: asan
+asan: deps ## run all tests against a stacker built with ASan and UBSan
+	@+MAKE='$(MAKE)' BUILD='$(BUILD)' JOBS=$(JOBS) ./tests/lib/run_all.sh asan
+
+.PHONY: unit unit-binaries
+unit-binaries: $(UNIT_BINARIES)
 unit: $(UNIT_BINARIES) ## build and run the unit tests
-	@set -e; for t in $(UNIT_BINARIES); do CMOCKA_MESSAGE_OUTPUT=tap $$t; done
+	@failed=0; for t in $(UNIT_BINARIES); do CMOCKA_MESSAGE_OUTPUT=tap $$t || failed=1; done; exit $$failed
 
--include $(LIB_OBJECTS:.o=.d) $(MAIN_OBJECT:.o=.d) $(UNIT_BINARIES:=.d) $(FUZZ_BINARIES:=.d)
+.PHONY: replay replay-binaries
+replay-binaries: $(REPLAY_BINARIES)
+replay: $(REPLAY_BINARIES) ## replay the fuzz corpora (best with MODE=asan)
+	@./tests/lib/replay.sh $(REPLAY_BINARIES)
+
+.PHONY: cli-tools
+cli-tools: $(OUT)/stacker $(PROBE_BINARIES)
+
+.PHONY: fuzz fuzz-run
+ifeq ($(MODE),fuzz)
+fuzz: fuzz-run
+else
+fuzz: ## run every fuzz target for TIME seconds (30)
+	@+$(MAKE) --no-print-directory MODE=fuzz -j$(JOBS) fuzz-run
+endif
+fuzz-run: $(FUZZ_BINARIES)
+	@./tests/lib/fuzz.sh $(TIME) $(BUILD) $(FUZZ_BINARIES)
+
+.PHONY: bench
+bench: all ## measure a no-op build and a sandboxed step, beside peers
+	@STACKER=$(BUILD)/stacker ./tests/bench/run.sh $(BUILD)
+
+.PHONY: check-layers
+check-layers: ## check which module includes which
+	@./tests/lib/check_layers.sh src
+
+C_FILES := $(sort $(wildcard src/*/*.[ch] include/stacker/*.h tests/unit/*.[ch] tests/fuzz/*.[ch] tests/probes/*.c))
+.PHONY: format-check lint
+format-check: ## check that clang-format would change nothing
+	@clang-format --dry-run --Werror $(C_FILES)
+lint: compile_commands.json ## run clang-tidy, cppcheck and shellcheck, whichever are installed
+	@./tests/lib/lint.sh $(SOURCES)
+
+# For editors and clang-tidy; written from what make knows, with no tool that watches a build.
+compile_commands.json: $(OUT)/flags $(SOURCES) ## write the compilation database
+	@sep='['; for source in $(SOURCES); do \
+		printf '%s\n{"directory": "%s", "file": "%s", "command": "%s -c %s"}' "$$sep" '$(CURDIR)' "$$source" \
+			'$(subst ','\'',$(subst ",\",$(subst \,\\,$(COMPILE))))' "$$source"; sep=','; \
+	done > $@.new; printf '\n]\n' >> $@.new; mv -f $@.new $@
+
+.PHONY: install uninstall
+install: all $(MAN_PAGES) ## install program, man pages and examples below DESTDIR/PREFIX
+	install -D -m 0755 $(BUILD)/stacker '$(DESTDIR)$(PREFIX)/bin/stacker'
+	@set -e; for page in $(MAN_PAGES); do \
+		install -v -D -m 0644 "$$page" '$(DESTDIR)$(PREFIX)/share/man'/man"$${page##*.}/$${page##*/}"; \
+	done
+	@set -e; for file in $(EXAMPLES); do \
+		if [ -x "$$file" ]; then mode=0755; else mode=0644; fi; \
+		install -v -D -m $$mode "$$file" '$(DESTDIR)$(PREFIX)/share/doc/stacker'/"$$file"; \
+	done
+uninstall: ## remove what install put there
+	rm -f '$(DESTDIR)$(PREFIX)/bin/stacker'
+	@for page in $(MAN_PAGES); do rm -fv '$(DESTDIR)$(PREFIX)/share/man'/man"$${page##*.}/$${page##*/}"; done
+	@for file in $(EXAMPLES); do rm -fv '$(DESTDIR)$(PREFIX)/share/doc/stacker'/"$$file"; done
+	@find '$(DESTDIR)$(PREFIX)/share/doc/stacker' -depth -type d -empty -delete 2>/dev/null || true
+
+# The demo's trees may hold directories of subordinate ids, which only a user namespace can empty.
+.PHONY: clean
+clean: ## remove build/
+	rm -rf '$(BUILD)' compile_commands.json || \
+		unshare --map-root-user --map-auto rm -rf '$(BUILD)' compile_commands.json
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo '  MODE=release|debug|asan|fuzz|cov  CC  CFLAGS  LDFLAGS  PREFIX  DESTDIR  BUILD  TIME'
+
+-include $(LIB_OBJECTS:.o=.d) $(MAIN_OBJECT:.o=.d) $(UNIT_BINARIES:=.d) $(FUZZ_BINARIES:=.d) $(REPLAY_BINARIES:=.d)

@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# Runs every suite and sums up. MODE is release (what `make check` does: the released program, and
+# all unit tests once more under ASan and UBSan) or asan (the command line tests too under them).
+#
+# The last line is "N passed, N failed". Exit is 0 only if nothing failed, every suite kept its plan
+# and, in CI, nothing was skipped without a reason that begins with "justified:".
+set -u -o pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+
+mode=${1:?usage: run_all.sh release|asan}
+make=${MAKE:-make}
+build=${BUILD:-build}
+jobs=${JOBS:-$(nproc)}
+build=$(realpath -m "$build")
+logs=$build/test-logs
+mkdir -p "$logs"
+
+# shellcheck source=tests/lib/user.sh
+. tests/lib/user.sh
+
+passed=0
+failed=0
+skipped=0
+failures=()
+
+# Sums one suite's TAP: prints "PASSED FAILED SKIPPED UNJUSTIFIED". A plan that was not kept, or a
+# suite that failed without saying where, counts as one failure. cmocka and bats both give a plan
+# for each program, so plans add up.
+sum_tap() {
+	awk -v status="$1" '
+	/^1\.\.[0-9]+/ { sub(/^1\.\./, ""); plan += $1 }
+	/^not ok / { failed++ }
+	/^ok / {
+		if (tolower($0) ~ /# *skip/) {
+			skipped++
+			if ($0 !~ /justified:/)
+				unjustified++
+		} else {
+			passed++
+		}
+	}
+	END {
+		if (passed + failed + skipped != plan || (status != 0 && !failed))
+			failed++
+		if (passed + failed + skipped == 0)
+			failed++
+		print passed + 0, failed + 0, skipped + 0, unjustified + 0
+	}'
+}
+
+# suite NAME COMMAND...: runs a TAP producer.
+suite() {
+	local name=$1 log status start=$SECONDS p f s u
+	shift
+	log=$logs/${name// /-}.tap
+	echo "== $name"
+	"$@" </dev/null 2>&1 | tee "$log"
+	status=${PIPESTATUS[0]}
+	read -r p f s u < <(sum_tap "$status" <"$log")
+	if [ "${CI:-}" = true ] && [ "$u" -gt 0 ]; then
+		echo "# $u skipped, which CI does not accept"
+		f=$((f + u))
+		s=$((s - u))
+	fi
+	echo "== $name: $p passed, $f failed, $s skipped ($((SECONDS - start)) s)"
+	passed=$((passed + p))
+	failed=$((failed + f))
+	skipped=$((skipped + s))
+	[ "$f" -eq 0 ] || failures+=("$name")
+}
+
+# single NAME COMMAND...: a command whose success is one test; its output is shown if it fails.
+single() {
+	local name=$1 log start=$SECONDS
+	shift
+	log=$logs/${name// /-}.log
+	if "$@" </dev/null >"$log" 2>&1; then
+		echo "== $name: ok ($((SECONDS - start)) s)"
+		passed=$((passed + 1))
+	else
+		tail -n 60 "$log"
+		echo "== $name: failed ($((SECONDS - start)) s)"
+		failed=$((failed + 1))
+		failures+=("$name")
+		return 1
+	fi
+}
+
+run_make() {
+	"$make" --no-print-directory BUILD="$build" "$@"
+}
+
+cli_files() {
+	local tag=$1 file
+	for file in tests/cli/*.bats tests/security/*.bats; do
+		[ -e "$file" ] || continue
+		[ "$tag" = all ] || grep -q "^# bats file_tags=.*$tag" "$file" || continue
+		printf '%s\n' "$file"
+	done
+}
+
+# As whoever runs the tests; if that is root, the files tagged `user` again as an ordinary user,
+# from a copy that this user can read wherever the clone may lie.
+cli_suites() {
+	local stacker=$1 copy files
+	mapfile -t files < <(cli_files all)
+	[ ${#files[@]} -gt 0 ] || return 0
+	suite "command line" env STACKER="$stacker" STACKER_PROBES="$build/probes" \
+		timeout 1200 bats --tap "${files[@]}"
+	[ "$(id -u)" -eq 0 ] || return 0
+
+	mapfile -t files < <(cli_files user)
+	[ ${#files[@]} -gt 0 ] || return 0
+	copy=$(mktemp -d "${TMPDIR:-/tmp}/stacker-check.XXXXXX")
+	if ensure_test_user && cp -R tests "$copy/" && cp "$stacker" "$copy/stacker" &&
+		mkdir -p "$copy/probes" && cp -R "$build/probes/." "$copy/probes/" &&
+		chown -R "$TEST_USER:" "$copy"; then
+		# shellcheck disable=SC2016 # for the inner shell
+		suite "command line as an ordinary user" as_test_user TMPDIR="$copy" \
+			STACKER="$copy/stacker" STACKER_PROBES="$copy/probes" \
+			sh -c 'cd "$1" && shift && exec timeout 900 bats --tap "$@"' sh "$copy" "${files[@]}"
+	else
+		echo "== command line as an ordinary user: failed: no user '$TEST_USER' to be had"
+		failed=$((failed + 1))
+		failures+=("ordinary user")
+	fi
+	rm -rf "$copy"
+}
+
+# stacker's child processes are cloned with their own namespaces, where LeakSanitizer cannot trace
+# them; leaks are looked for by the unit tests, which run in one process.
+export UBSAN_OPTIONS=print_stacktrace=1
+sanitized_cli() {
+	export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1
+	cli_suites "$1"
+	unset ASAN_OPTIONS
+}
+
+single "layers" run_make check-layers
+if [ "$mode" = release ]; then
+	single "build release" run_make MODE=release -j"$jobs" all unit-binaries cli-tools &&
+		suite "unit" run_make -s MODE=release unit
+fi
+single "build with sanitizers" run_make MODE=asan -j"$jobs" unit-binaries replay-binaries cli-tools &&
+	suite "unit with sanitizers" run_make -s MODE=asan unit &&
+	suite "replay with sanitizers" run_make -s MODE=asan replay
+if [ "$mode" = release ]; then
+	[ ! -x "$build/release/stacker" ] || cli_suites "$build/release/stacker"
+else
+	[ ! -x "$build/asan/stacker" ] || sanitized_cli "$build/asan/stacker"
+fi
+
+echo
+[ ${#failures[@]} -eq 0 ] || printf 'failed suite: %s\n' "${failures[@]}"
+echo "$skipped skipped"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
