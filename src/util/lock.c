@@ -1,4 +1,5 @@
-/* The pid in the file is for the message only; flock alone decides, and dies with its holder. */
+/* The pid in the file is for the message only; flock alone decides, and dies with its holder.
+ */
 #include "util/lock.h"
 
 #include <errno.h>
@@ -22,7 +23,8 @@ static uint64_t lock_holder(int fd)
 
 int lock_acquire(int dir_fd, const char *name, const char *shown, int *ret_fd, struct err *e)
 {
-	AUTO_CLOSE int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	AUTO_CLOSE int fd =
+		openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(e, "cannot open lock file '%s/%s'", shown, name);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

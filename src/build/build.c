@@ -1,0 +1,193 @@
+/* The order of a build: evaluate, look up, fetch everything, build, then publish by tag. */
+#include "build/build.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "build/image.h"
+#include "image/layout.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/path.h"
+#include "util/proc.h"
+#include "util/str.h"
+
+/* The state of one build_run. */
+struct run {
+	struct build_context *c;
+	struct plan plan;
+	struct image_result *results; /* indexed like the plan */
+	bool *have;		      /* results[i] is filled in */
+	bool *cached;
+};
+
+static void run_cleanup(struct run *r)
+{
+	for (size_t i = 0; r->results && i < r->plan.len; i++)
+		image_result_cleanup(&r->results[i]);
+	free(r->results);
+	free(r->have);
+	free(r->cached);
+	plan_cleanup(&r->plan);
+}
+
+/* Fills results from the cache and marks in `todo` what must be built, from the wanted images
+ * down: what a cached image was made from is not looked at. */
+static int look_up(struct run *r, bool no_cache, bool *todo, struct err *e)
+{
+	AUTO_FREE bool *need = mem_zalloc(r->plan.len + 1, sizeof(bool));
+	for (size_t i = r->plan.len; i-- > 0;) {
+		const struct plan_image *image = &r->plan.images[i];
+		need[i] = need[i] || image->wanted;
+		if (!need[i])
+			continue;
+		if (!no_cache &&
+		    cache_load(r->c, &image->digest, &r->results[i], &r->have[i], e) < 0)
+			return -1;
+		r->cached[i] = r->have[i];
+		todo[i] = !r->have[i];
+		for (size_t j = 0; todo[i] && j < image->needs_len; j++)
+			need[image->needs[j]] = true;
+	}
+	return 0;
+}
+
+struct pin_vec VEC_OF(struct pin);
+
+static void add_pin(struct pin_vec *pins, const struct recipe_source *s)
+{
+	if (s->kind != SOURCE_URL)
+		return;
+	vec_push(pins, ((struct pin){.urls = (const char *const *)s->urls.items,
+				     .urls_len = s->urls.len,
+				     .hash = s->hash,
+				     .size = s->size,
+				     .pos = s->pos}));
+}
+
+/* Copies a pinned blob from the seed store, if that has it; its bytes are checked twice. */
+static int seed_pin(struct build_context *c, const struct pin *pin, struct err *e)
+{
+	if (!c->seed || store_has(&c->store, &pin->hash) || !store_has(c->seed, &pin->hash))
+		return 0;
+	AUTO_CLOSE int in = -1;
+	AUTO_CLOSE int out = -1;
+	struct digest ignored;
+	uint64_t len;
+	if (store_blob_open_checked(c->seed, &pin->hash, &in, &len, e) < 0 ||
+	    store_stage_open(&c->store, &out, e) < 0 ||
+	    path_copy_fd(in, out, "stored input", e) < 0)
+		return err_locate(e, &pin->pos);
+	return store_stage_commit(&c->store, out, &pin->hash, pin->size, &ignored, &len, e);
+}
+
+/* Everything pinned is here before the first step runs. */
+static int fetch_inputs(struct run *r, const bool *todo, struct err *e)
+{
+	struct pin_vec pins = {0};
+	for (size_t i = 0; i < r->plan.len; i++) {
+		if (!todo[i])
+			continue;
+		const struct recipe_image *image = r->plan.images[i].recipe;
+		if (image->from == FROM_TAR)
+			add_pin(&pins, &image->from_source);
+		for (size_t j = 0; j < image->imports.len; j++)
+			add_pin(&pins, &image->imports.items[j].source);
+	}
+	int result = 0;
+	for (size_t i = 0; i < pins.len && result == 0; i++)
+		result = seed_pin(r->c, &pins.items[i], e);
+	if (result == 0)
+		result = fetch_pins(&r->c->store, pins.items, pins.len, &r->c->fetch, e);
+	vec_free(&pins);
+	return result;
+}
+
+static int build_missing(struct run *r, const bool *todo, struct err *e)
+{
+	for (size_t i = 0; i < r->plan.len; i++) {
+		if (!todo[i])
+			continue;
+		log_note("preparing image %s...", r->plan.images[i].recipe->name);
+		if (proc_interrupted(e))
+			return -1;
+		if (image_build(r->c, &r->plan, i, r->results, &r->results[i], e) < 0)
+			return -1;
+		r->have[i] = true;
+	}
+	return 0;
+}
+
+static int put_store_blob(const struct build_context *c, struct layout *out,
+			  const struct descriptor *d, struct err *e)
+{
+	if (layout_has_blob(out, &d->digest, d->size))
+		return 0;
+	AUTO_CLOSE int fd = -1;
+	if (store_blob_open(&c->store, &d->digest, &fd, e) < 0)
+		return -1;
+	return layout_put_blob_fd(out, fd, &d->digest, e);
+}
+
+static int publish(const struct run *r, size_t i, struct layout *out, struct err *e)
+{
+	const struct image_result *result = &r->results[i];
+	const struct recipe_image *image = r->plan.images[i].recipe;
+	for (size_t j = 0; j < result->layers.len; j++)
+		if (put_store_blob(r->c, out, &result->layers.items[j].blob, e) < 0)
+			return -1;
+	if (put_store_blob(r->c, out, &result->config, e) < 0 ||
+	    put_store_blob(r->c, out, &result->manifest, e) < 0)
+		return -1;
+	bool changed = false;
+	return layout_set_tag(out, image->name, &result->manifest, image->os, image->arch,
+			      &changed, e);
+}
+
+static int publish_wanted(struct run *r, void (*done)(void *ctx, const struct build_done *d),
+			  void *ctx, struct err *e)
+{
+	AUTO(layout) out = LAYOUT_INIT;
+	if (layout_open_writable(AT_FDCWD, r->c->dirs.oci, &out, e) < 0)
+		return -1;
+	for (size_t i = 0; i < r->plan.len; i++) {
+		if (!r->plan.images[i].wanted)
+			continue;
+		if (!r->results[i].build_only && publish(r, i, &out, e) < 0)
+			return -1;
+		const struct build_done report = {.name = r->plan.images[i].recipe->name,
+						  .result = &r->results[i],
+						  .cached = r->cached[i]};
+		if (done)
+			done(ctx, &report);
+	}
+	return layout_collect(&out, e);
+}
+
+/* The environment is no input: a differing date there is more likely a mistake than a wish. */
+static void warn_of_epoch(const struct plan *p, const char *env_epoch)
+{
+	AUTO_FREE char *ours = mem_printf("%" PRId64, p->file.source_date_epoch);
+	if (env_epoch && !str_same(env_epoch, ours))
+		log_warn("SOURCE_DATE_EPOCH=%s of the environment is not used; the recipe's is "
+			 "%s "
+			 "(set 'source_date_epoch' under 'config')",
+			 env_epoch, ours);
+}
+
+int build_run(struct build_context *c, const struct build_options *options,
+	      void (*done)(void *ctx, const struct build_done *d), void *ctx, struct err *e)
+{
+	AUTO(run) r = {.c = c, .plan = PLAN_INIT};
+	if (plan_make(c, options->file, options->names, options->names_len, &r.plan, e) < 0)
+		return -1;
+	warn_of_epoch(&r.plan, options->env_epoch);
+	r.results = mem_zalloc(r.plan.len + 1, sizeof(*r.results));
+	r.have = mem_zalloc(r.plan.len + 1, sizeof(bool));
+	r.cached = mem_zalloc(r.plan.len + 1, sizeof(bool));
+	AUTO_FREE bool *todo = mem_zalloc(r.plan.len + 1, sizeof(bool));
+	if (look_up(&r, options->no_cache, todo, e) < 0 || fetch_inputs(&r, todo, e) < 0 ||
+	    build_missing(&r, todo, e) < 0)
+		return -1;
+	return publish_wanted(&r, done, ctx, e);
+}

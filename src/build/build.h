@@ -1,0 +1,31 @@
+/*
+ * The build command's work: plan, look into the cache, fetch every pin that will be needed,
+ * build what is missing in dependency order, put the wanted images into the output layout.
+ */
+#ifndef BUILD_BUILD_H
+#define BUILD_BUILD_H
+
+#include "build/plan.h"
+#include "build/result.h"
+
+struct build_options {
+	const char *file;	  /* the stackerfile */
+	const char *const *names; /* -A; none: all that are not build_only */
+	size_t names_len;
+	bool no_cache;	       /* build everything that is needed again */
+	const char *env_epoch; /* SOURCE_DATE_EPOCH of the environment or NULL: warned about
+				  if the recipe's differs, never used */
+};
+
+/* Called after each wanted image is in the layout, in build order. */
+struct build_done {
+	const char *name;
+	const struct image_result *result;
+	bool cached;
+};
+
+int build_run(struct build_context *c, const struct build_options *options,
+	      void (*done)(void *ctx, const struct build_done *d), void *ctx,
+	      struct err *e) WARN_UNUSED;
+
+#endif

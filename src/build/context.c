@@ -1,0 +1,143 @@
+/* Opening and closing what a run works with, and clearing what a killed run left behind. */
+#include "build/context.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "build/policy.h"
+#include "sandbox/confine.h"
+#include "sandbox/worker.h"
+#include "util/lock.h"
+#include "util/mem.h"
+#include "util/path.h"
+#include "util/str.h"
+
+#define WORK_DIR ".work"
+
+const char *build_machine_arch(void)
+{
+#if defined(__x86_64__)
+	return "amd64";
+#elif defined(__aarch64__)
+	return "arm64";
+#else
+#error "stacker knows x86-64 and arm64"
+#endif
+}
+
+/* The roots directory belongs to id 0 of the sandbox: workers write there, nobody else. */
+static int open_roots(struct build_context *c, struct err *e)
+{
+	const char *path = c->dirs.roots;
+	if (path_make_dir(AT_FDCWD, path, 0700, &c->roots_fd, e) < 0)
+		return -1;
+	struct stat st;
+	if (fstat(c->roots_fd, &st) < 0)
+		return err_sys(e, "cannot stat '%s'", path);
+	bool fresh = st.st_uid == geteuid() && st.st_uid != c->idmap.uid_first;
+	if (fresh) {
+		if (fchown(c->roots_fd, c->idmap.uid_first, c->idmap.gid_first) < 0)
+			return err_sys(e, "cannot give '%s' to uid %u", path,
+				       c->idmap.uid_first);
+		if (fstat(c->roots_fd, &st) < 0)
+			return err_sys(e, "cannot stat '%s'", path);
+	}
+	if (st.st_uid != c->idmap.uid_first) {
+		err_set(e, ERR_POLICY, "roots/other-ids",
+			"directory '%s' belongs to uid %u, but id 0 of this run's sandbox is "
+			"uid %u",
+			path, st.st_uid, c->idmap.uid_first);
+		return err_hint(
+			e, "remove it as the user who made it, or give another --roots-dir");
+	}
+	if (fchmod(c->roots_fd, 0700) < 0)
+		return err_sys(e, "cannot make '%s' private", path);
+	return 0;
+}
+
+static int remove_work(void *ctx, struct buf *reply, struct err *e)
+{
+	(void)reply;
+	const char *name = ctx;
+	AUTO_CLOSE int dir = -1;
+	if (path_open_dir(AT_FDCWD, "/dir", &dir, e) < 0)
+		return -1;
+	return path_remove_tree(dir, name, e);
+}
+
+int build_remove_tree(const struct build_context *c, int dir_fd, const char *name,
+		      struct err *e)
+{
+	/* Root may remove anything itself; a user may not touch files of the mapped ids, but
+	 * the worker, being their root, may. */
+	struct err ignored = ERR_INIT;
+	if (path_remove_tree(dir_fd, name, &ignored) == 0)
+		return 0;
+	AUTO_FREE char *copy = mem_strdup(name);
+	struct sandbox_bind bind = {.fd = dir_fd, .name = "dir"};
+	struct sandbox_worker worker = {
+		.idmap = &c->idmap,
+		.policy = &c->policy,
+		.binds = &bind,
+		.binds_len = 1,
+		.role = "remover",
+		.run = remove_work,
+		.ctx = copy,
+	};
+	return sandbox_worker_run(&worker, NULL, e);
+}
+
+/* True if the directory is there and holds anything. */
+static bool dir_has_entries(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	DIR *dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return false;
+	}
+	bool found = false;
+	for (struct dirent *entry; !found && (entry = readdir(dir));)
+		found = !str_same(entry->d_name, ".") && !str_same(entry->d_name, "..");
+	closedir(dir);
+	return found;
+}
+
+static int confine_fetcher(void *ctx, struct err *e)
+{
+	return sandbox_confine_fetcher(ctx, e);
+}
+
+int build_context_open(const struct build_dirs *dirs, struct build_context *c, struct err *e)
+{
+	c->dirs = *dirs;
+	if (policy_load(&c->policy, &c->policy_digest, e) < 0 ||
+	    sandbox_idmap_find(&c->idmap, e) < 0 ||
+	    path_make_private_dir(AT_FDCWD, dirs->state, &c->state_fd, e) < 0 ||
+	    store_open(c->state_fd, &c->store, e) < 0 ||
+	    path_make_private_dir(c->state_fd, "cache", &c->cache_fd, e) < 0 ||
+	    open_roots(c, e) < 0 ||
+	    lock_acquire(c->roots_fd, ".lock", dirs->roots, &c->roots_lock_fd, e) < 0)
+		return -1;
+	c->fetch.confine = confine_fetcher;
+	c->fetch.confine_ctx = &c->policy;
+	/* Ours by the lock: nobody else can be working there. */
+	if (dir_has_entries(c->roots_fd, WORK_DIR))
+		return build_remove_tree(c, c->roots_fd, WORK_DIR, e);
+	return 0;
+}
+
+void build_context_cleanup(struct build_context *c)
+{
+	mem_close_cleanup(&c->roots_lock_fd);
+	mem_close_cleanup(&c->roots_fd);
+	mem_close_cleanup(&c->cache_fd);
+	store_cleanup(&c->store);
+	mem_close_cleanup(&c->state_fd);
+	sandbox_policy_cleanup(&c->policy);
+}

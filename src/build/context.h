@@ -1,0 +1,57 @@
+/*
+ * What one run of stacker works with: the state directory, the store, the layer trees, ids and
+ * policy. Opened once by cli (and by verify for each rebuild), passed everywhere, closed at the
+ * end. Whoever holds a context that was opened for writing trees holds the lock of its roots
+ * directory, so everything below roots/.work is its own or left over from a killed run.
+ */
+#ifndef BUILD_CONTEXT_H
+#define BUILD_CONTEXT_H
+
+#include <stdbool.h>
+
+#include "inputs/fetch.h"
+#include "inputs/store.h"
+#include "sandbox/idmap.h"
+#include "sandbox/policy.h"
+
+struct build_dirs {
+	const char *state; /* --stacker-dir */
+	const char *roots; /* --roots-dir */
+	const char *oci;   /* --oci-dir */
+};
+
+struct build_context {
+	struct build_dirs dirs; /* borrowed texts */
+	int state_fd;
+	int roots_fd;
+	int roots_lock_fd;
+	int cache_fd; /* DIR/cache */
+	struct store store;
+	struct sandbox_idmap idmap;
+	struct sandbox_policy policy;
+	struct digest policy_digest;
+	unsigned next_work;	  /* numbers the directories below roots/.work */
+	const struct store *seed; /* pins are taken from here before the network; or NULL */
+	struct fetch_options fetch;
+	bool quiet_steps; /* a step's output goes to its log file only */
+};
+#define BUILD_CONTEXT_INIT                                                                     \
+	{                                                                                      \
+		.state_fd = -1, .roots_fd = -1, .roots_lock_fd = -1, .cache_fd = -1,           \
+		.store = STORE_INIT                                                            \
+	}
+void build_context_cleanup(struct build_context *c);
+
+/* Creates what is absent (private directories), finds the id map, loads the policy, locks the
+ * roots directory and clears what a killed run left. */
+int build_context_open(const struct build_dirs *dirs, struct build_context *ret,
+		       struct err *e) WARN_UNUSED;
+
+/* The OCI name of the machine's architecture ("amd64", "arm64"). */
+const char *build_machine_arch(void);
+
+/* Removes a directory of mapped ids, "NAME" below the caller's `dir_fd`, with all it holds. */
+int build_remove_tree(const struct build_context *c, int dir_fd, const char *name,
+		      struct err *e) WARN_UNUSED;
+
+#endif

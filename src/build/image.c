@@ -1,0 +1,313 @@
+/*
+ * One image: take over the base, add a layer per range of imports, run the step, and describe
+ * the outcome. What the step saw is what ships: the layers are stacked in the order they were
+ * made, each on the trees of those before.
+ */
+#include "build/image.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "build/job.h"
+#include "build/roots.h"
+#include "image/layout.h"
+#include "recipe/canon.h"
+#include "util/limits.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/path.h"
+#include "util/str.h"
+
+static void add_layer(struct image_result *r, struct result_layer layer)
+{
+	const struct digest *parent =
+		r->layers.len ? &r->layers.items[r->layers.len - 1].chain_id : NULL;
+	result_chain_id(parent, &layer.diff_id, &layer.chain_id);
+	vec_push(&r->layers, layer);
+}
+
+static void inherit(struct image_result *to, const struct image_result *from)
+{
+	for (size_t i = 0; i < from->layers.len; i++) {
+		const struct result_layer *l = &from->layers.items[i];
+		add_layer(to, (struct result_layer){
+				      .blob = {.media_type = mem_strdup(l->blob.media_type),
+					       .digest = l->blob.digest,
+					       .size = l->blob.size},
+				      .diff_id = l->diff_id,
+				      .created_by = l->created_by ? mem_strdup(l->created_by)
+								  : NULL});
+	}
+	/* U3: a build_only ancestor hands on what it inherited itself. */
+	to->inherit_config = from->build_only ? from->inherit_config : from->config.digest;
+	for (size_t i = 0; i < from->inherit_annotations.len; i++)
+		map_set_text(&to->inherit_annotations, from->inherit_annotations.entries[i].key,
+			     from->inherit_annotations.entries[i].value);
+}
+
+static int take_blob(struct build_context *c, const struct layout *from,
+		     const struct descriptor *d, struct err *e)
+{
+	if (store_has(&c->store, &d->digest))
+		return 0;
+	AUTO_CLOSE int in = -1;
+	AUTO_CLOSE int out = -1;
+	struct digest ignored;
+	uint64_t len;
+	if (layout_blob_open(from, &d->digest, (int64_t)d->size, &in, e) < 0 ||
+	    store_stage_open(&c->store, &out, e) < 0 ||
+	    path_copy_fd(in, out, from->name, e) < 0)
+		return -1;
+	if (store_stage_commit(&c->store, out, &d->digest, (int64_t)d->size, &ignored, &len,
+			       e) < 0)
+		return err_wrap(e, "base image in '%s'", from->name);
+	return 0;
+}
+
+static int read_base(struct build_context *c, const struct recipe_image *r,
+		     const struct descriptor *found, const struct layout *layout,
+		     struct manifest *manifest, struct image_config *config, struct err *e)
+{
+	AUTO(buf) text = BUF_INIT(LIMIT_MANIFEST_BYTES);
+	if (take_blob(c, layout, found, e) < 0 ||
+	    store_blob_read(&c->store, &found->digest, &text, e) < 0 ||
+	    manifest_parse(buf_text(&text), text.len, "base manifest", manifest, e) < 0 ||
+	    take_blob(c, layout, &manifest->config, e) < 0)
+		return -1;
+	AUTO(buf) config_text = BUF_INIT(LIMIT_CONFIG_BYTES);
+	if (store_blob_read(&c->store, &manifest->config.digest, &config_text, e) < 0 ||
+	    image_config_parse(buf_text(&config_text), config_text.len, "base config", config,
+			       e) < 0 ||
+	    image_config_check(config, manifest, e) < 0)
+		return -1;
+	if (!str_same(config->os, r->os) || !str_same(config->architecture, r->arch))
+		return err_set(e, ERR_INPUT, "image/platform",
+			       "base image is for %s/%s, the recipe asks for %s/%s", config->os,
+			       config->architecture, r->os, r->arch);
+	return 0;
+}
+
+/* Copies the base's manifest, config and layers into the store, every blob hash-checked. */
+static int take_oci_base(struct build_context *c, const struct plan_image *image,
+			 struct image_result *ret, struct err *e)
+{
+	const struct recipe_image *r = image->recipe;
+	AUTO(layout) layout = LAYOUT_INIT;
+	AUTO(descriptor) found = {0};
+	AUTO(manifest) manifest = {0};
+	AUTO(image_config) config = {0};
+	char digest[DIGEST_TEXT_MAX];
+	digest_format(&image->base, digest);
+	if (layout_open(AT_FDCWD, r->from_layout, &layout, e) < 0 ||
+	    layout_resolve(&layout, digest, r->os, r->arch, &found, e) < 0 ||
+	    read_base(c, r, &found, &layout, &manifest, &config, e) < 0)
+		return err_locate(e, &r->pos);
+	for (size_t i = 0; i < manifest.layers.len; i++) {
+		struct descriptor *d = &manifest.layers.items[i];
+		if (take_blob(c, &layout, d, e) < 0)
+			return err_locate(e, &r->pos);
+		add_layer(ret, (struct result_layer){
+				       .blob = {mem_strdup(d->media_type), d->digest, d->size},
+				       .diff_id = config.diff_ids.items[i]});
+	}
+	ret->inherit_config = manifest.config.digest;
+	for (size_t i = 0; i < manifest.annotations.len; i++)
+		map_set_text(&ret->inherit_annotations, manifest.annotations.entries[i].key,
+			     manifest.annotations.entries[i].value);
+	return 0;
+}
+
+/* Readies a job on top of what `r` has so far. */
+static int start_job(struct build_context *c, const struct plan *p, size_t index,
+		     const struct image_result *results, const struct image_result *r,
+		     struct job *ret, struct err *e)
+{
+	*ret = (struct job){.c = c,
+			    .plan = p,
+			    .results = results,
+			    .image = &p->images[index],
+			    .epoch_s = p->file.source_date_epoch};
+	roots_work_name(c, ret->work);
+	if (roots_ensure(c, &r->layers, e) < 0)
+		return -1;
+	roots_lower_names(&r->layers, &ret->lowers);
+	return 0;
+}
+
+static int finish_job(struct job *j, const char *history, struct image_result *r, struct err *e)
+{
+	struct result_layer layer = {0};
+	bool empty = false;
+	if (job_pack(j, &layer, &empty, e) < 0)
+		return -1;
+	if (empty)
+		return 0;
+	layer.created_by = mem_printf("%s %s", history, j->image->recipe->name);
+	add_layer(r, layer);
+	return 0;
+}
+
+/* Imports with `dest` are layers of their own; neighbours that unpack to one dest share one. */
+static struct import_range next_range(const struct recipe_import_vec *imports, size_t first)
+{
+	struct import_range range = {.first = first, .len = 1};
+	const struct recipe_import *head = &imports->items[first];
+	while (head->unpack && first + range.len < imports->len) {
+		const struct recipe_import *next = &imports->items[first + range.len];
+		if (!next->unpack || !str_same(next->dest, head->dest))
+			break;
+		range.len++;
+	}
+	return range;
+}
+
+static int add_imports(struct build_context *c, const struct plan *p, size_t index,
+		       const struct image_result *results, struct image_result *r,
+		       struct err *e)
+{
+	const struct recipe_import_vec *imports = &p->images[index].recipe->imports;
+	for (size_t i = 0; i < imports->len;) {
+		if (!imports->items[i].dest) {
+			i++;
+			continue;
+		}
+		struct import_range range = next_range(imports, i);
+		AUTO(job) job = {0};
+		if (start_job(c, p, index, results, r, &job, e) < 0 ||
+		    job_import(&job, range, e) < 0 ||
+		    finish_job(&job, "stacker overlay dir for", r, e) < 0)
+			return -1;
+		i += range.len;
+	}
+	return 0;
+}
+
+static int add_base(struct build_context *c, const struct plan *p, size_t index,
+		    const struct image_result *results, struct image_result *r, struct err *e)
+{
+	const struct plan_image *image = &p->images[index];
+	switch (image->recipe->from) {
+	case FROM_SCRATCH:
+		return 0;
+	case FROM_BUILT:
+		inherit(r, &results[plan_index(p, image->recipe->from_image)]);
+		return 0;
+	case FROM_OCI:
+		return take_oci_base(c, image, r, e);
+	case FROM_TAR: {
+		AUTO(job) job = {0};
+		if (start_job(c, p, index, results, r, &job, e) < 0 ||
+		    job_unpack_base(&job, e) < 0)
+			return -1;
+		return finish_job(&job, "stacker build of", r, e);
+	}
+	}
+	BUG_IF(true);
+}
+
+static int add_step(struct build_context *c, const struct plan *p, size_t index,
+		    const struct image_result *results, struct image_result *r, struct err *e)
+{
+	if (!p->images[index].recipe->run)
+		return 0;
+	AUTO(job) job = {0};
+	if (start_job(c, p, index, results, r, &job, e) < 0 || job_stage(&job, e) < 0 ||
+	    job_run_step(&job, e) < 0)
+		return -1;
+	return finish_job(&job, "stacker build of", r, e);
+}
+
+static int write_config(struct build_context *c, const struct plan *p,
+			const struct recipe_image *r, struct image_result *ret, struct err *e)
+{
+	AUTO(image_config) config = {0};
+	AUTO(buf) base = BUF_INIT(LIMIT_CONFIG_BYTES);
+	if (ret->inherit_config.alg != DIGEST_NONE &&
+	    (store_blob_read(&c->store, &ret->inherit_config, &base, e) < 0 ||
+	     image_config_parse(buf_text(&base), base.len, "inherited config", &config, e) < 0))
+		return -1;
+	int64_t epoch_s = p->file.source_date_epoch;
+	for (size_t i = config.diff_ids.len; i < ret->layers.len; i++)
+		image_config_add_layer(&config, &ret->layers.items[i].diff_id,
+				       ret->layers.items[i].created_by, epoch_s);
+	const struct config_directives directives = {
+		.environment = &r->environment,
+		.labels = &r->labels,
+		.cmd = &r->cmd,
+		.entrypoint = &r->entrypoint,
+		.full_command = &r->full_command,
+		.has_cmd = r->has_cmd,
+		.has_entrypoint = r->has_entrypoint,
+		.has_full_command = r->has_full_command,
+		.volumes = &r->volumes,
+		.working_dir = r->working_dir,
+		.runtime_user = r->runtime_user,
+		.os = r->os,
+		.architecture = r->arch,
+		.created_s = epoch_s,
+	};
+	image_config_apply(&config, &directives);
+	AUTO(buf) text = BUF_INIT(LIMIT_CONFIG_BYTES);
+	image_config_write(&config, &text);
+	if (buf_check(&text, "image config", e) < 0)
+		return err_locate(e, &r->pos);
+	ret->config.media_type = mem_strdup(OCI_CONFIG_TYPE);
+	ret->config.size = text.len;
+	return store_put(&c->store, text.data, text.len, &ret->config.digest, e);
+}
+
+static void set_annotations(const struct plan_image *image, struct image_result *ret)
+{
+	const struct map *ours = &image->recipe->annotations;
+	for (size_t i = 0; i < ours->len; i++)
+		map_set_text(&ret->inherit_annotations, ours->entries[i].key,
+			     ours->entries[i].value);
+	char digest[DIGEST_TEXT_MAX];
+	digest_format(&image->digest, digest);
+	AUTO_FREE char *format = mem_printf("%d", RECIPE_FORMAT);
+	map_set_text(&ret->inherit_annotations, RESULT_ANNOTATION_RECIPE, digest);
+	map_set_text(&ret->inherit_annotations, RESULT_ANNOTATION_FORMAT, format);
+}
+
+static int write_manifest(struct build_context *c, const struct plan_image *image,
+			  struct image_result *ret, struct err *e)
+{
+	set_annotations(image, ret);
+	AUTO_FREE struct descriptor *layers = mem_zalloc(ret->layers.len + 1, sizeof(*layers));
+	for (size_t i = 0; i < ret->layers.len; i++)
+		layers[i] = ret->layers.items[i].blob;
+	const struct manifest manifest = {
+		.config = ret->config,
+		.layers = {.items = layers, .len = ret->layers.len},
+		.annotations = ret->inherit_annotations,
+	};
+	AUTO(buf) text = BUF_INIT(LIMIT_MANIFEST_BYTES);
+	manifest_write(&manifest, &text);
+	if (buf_check(&text, "image manifest", e) < 0)
+		return err_locate(e, &image->recipe->pos);
+	ret->manifest.media_type = mem_strdup(OCI_MANIFEST_TYPE);
+	ret->manifest.size = text.len;
+	return store_put(&c->store, text.data, text.len, &ret->manifest.digest, e);
+}
+
+int image_build(struct build_context *c, const struct plan *p, size_t index,
+		const struct image_result *results, struct image_result *ret, struct err *e)
+{
+	const struct plan_image *image = &p->images[index];
+	AUTO(image_result)
+	r = {.recipe = image->digest,
+	     .build_only = image->recipe->build_only,
+	     .inherit_annotations = MAP_INIT(free)};
+	if (add_base(c, p, index, results, &r, e) < 0 ||
+	    add_imports(c, p, index, results, &r, e) < 0 ||
+	    add_step(c, p, index, results, &r, e) < 0)
+		return -1;
+	if (!r.build_only && (write_config(c, p, image->recipe, &r, e) < 0 ||
+			      write_manifest(c, image, &r, e) < 0))
+		return -1;
+	if (cache_save(c, &r, e) < 0)
+		return -1;
+	*ret = r;
+	r = (struct image_result){0};
+	return 0;
+}

@@ -1,0 +1,40 @@
+/*
+ * The three pieces of making one layer, each a worker or a sandbox over the same work
+ * directory: put imports in, run the step, pack what changed. A job is one layer in the making.
+ */
+#ifndef BUILD_JOB_H
+#define BUILD_JOB_H
+
+#include "build/plan.h"
+#include "build/roots.h"
+
+struct job {
+	struct build_context *c;
+	const struct plan *plan;
+	const struct image_result *results; /* indexed like the plan */
+	const struct plan_image *image;
+	struct strvec lowers;	   /* trees beneath the new layer, topmost first */
+	char work[ROOTS_NAME_MAX]; /* roots/.work/N: upper, work, imports */
+	int64_t epoch_s;
+};
+void job_cleanup(struct job *j);
+
+/* A range of the image's imports that share one layer. */
+struct import_range {
+	size_t first, len;
+};
+
+/* Makes the work directory, and expands the base of a `from: tar` image into it. */
+int job_unpack_base(struct job *j, struct err *e) WARN_UNUSED;
+/* Makes the work directory and puts a range of imports with `dest` into its upper. */
+int job_import(struct job *j, struct import_range range, struct err *e) WARN_UNUSED;
+/* Makes the work directory and stages the imports without `dest`. */
+int job_stage(struct job *j, struct err *e) WARN_UNUSED;
+/* Runs the image's script over what job_stage prepared; the log is kept in the cache. */
+int job_run_step(struct job *j, struct err *e) WARN_UNUSED;
+/* Packs the upper into the store and removes the work directory. *ret_empty: nothing changed.
+ */
+int job_pack(struct job *j, struct result_layer *ret, bool *ret_empty,
+	     struct err *e) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,340 @@
+/*
+ * Imports: everything a worker needs is looked up and copied into plain structs first, then the
+ * worker writes through an overlay mount, so that parents, symlinks and merged /usr of the
+ * layers beneath are honoured and only what changed lands in the upper directory.
+ */
+#include "build/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image/import.h"
+#include "image/unpack.h"
+#include "inputs/local.h"
+#include "sandbox/worker.h"
+#include "util/mem.h"
+#include "util/path.h"
+
+/* One import, resolved to what the worker can use. */
+struct import_task {
+	const struct recipe_source *source;
+	const char *dest; /* never NULL */
+	bool unpack;
+	bool whiteouts;
+	int32_t mode;
+	int64_t uid, gid;
+	struct local_tree tree;	       /* LOCAL */
+	struct digest blob;	       /* URL, or an archive: the blob itself */
+	struct strvec producer_lowers; /* STACKER */
+};
+
+struct import_job {
+	const struct job *job;
+	struct import_task *tasks;
+	size_t len;
+	bool onto_overlay; /* else into the staging directory */
+};
+
+static void import_job_cleanup(struct import_job *ij)
+{
+	for (size_t i = 0; i < ij->len; i++) {
+		local_tree_cleanup(&ij->tasks[i].tree);
+		strvec_cleanup(&ij->tasks[i].producer_lowers);
+	}
+	free(ij->tasks);
+}
+
+void job_cleanup(struct job *j)
+{
+	strvec_cleanup(&j->lowers);
+}
+
+static int resolve_local(const struct job *j, struct import_task *task,
+			 const struct digest *digest, struct err *e)
+{
+	if (local_tree_load(&j->c->store, digest, &task->tree, e) < 0)
+		return -1;
+	if (!task->unpack)
+		return 0;
+	if (task->tree.len != 1 || task->tree.items[0].type != LOCAL_FILE)
+		return err_at(e, &task->source->pos, "recipe/unpack-not-a-file",
+			      "cannot unpack '%s': it is not a regular file",
+			      task->source->text);
+	task->blob = task->tree.items[0].digest;
+	return 0;
+}
+
+static int resolve_task(const struct job *j, struct import_task *task,
+			const struct digest *digest, struct err *e)
+{
+	const struct recipe_source *s = task->source;
+	switch (s->kind) {
+	case SOURCE_LOCAL:
+		return resolve_local(j, task, digest, e);
+	case SOURCE_URL:
+		task->blob = *digest;
+		return 0;
+	case SOURCE_STACKER: {
+		const struct image_result *from = &j->results[plan_index(j->plan, s->image)];
+		if (roots_ensure(j->c, &from->layers, e) < 0)
+			return -1;
+		roots_lower_names(&from->layers, &task->producer_lowers);
+		return 0;
+	}
+	}
+	BUG_IF(true);
+}
+
+static int make_work(const char *work, int *ret_fd, struct err *e)
+{
+	AUTO_CLOSE int roots = -1;
+	AUTO_CLOSE int dir = -1;
+	AUTO_CLOSE int sub = -1;
+	static const char *const names[] = {"upper", "work", "imports"};
+	if (path_open_dir(AT_FDCWD, "/roots", &roots, e) < 0 ||
+	    path_make_dir(roots, work, 0700, &dir, e) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		mem_close_cleanup(&sub);
+		sub = -1;
+		if (path_make_dir(dir, names[i], 0755, &sub, e) < 0)
+			return -1;
+	}
+	*ret_fd = TAKE_FD(dir);
+	return 0;
+}
+
+static int mount_job(const struct job *j, struct err *e)
+{
+	AUTO_FREE char *upper = path_join(j->work, "upper");
+	AUTO_FREE char *work = path_join(j->work, "work");
+	const struct sandbox_overlay overlay = {
+		.base = "/roots",
+		.lowers = (const char *const *)j->lowers.items,
+		.lowers_len = j->lowers.len,
+		.upper = upper,
+		.work = work,
+		.target = "/merged",
+	};
+	return sandbox_overlay_mount(&overlay, e);
+}
+
+static int open_blob(int blobs, const struct digest *d, int *ret_fd, struct err *e)
+{
+	char name[DIGEST_TEXT_MAX + 8];
+	char hex[DIGEST_TEXT_MAX];
+	digest_format_hex(d, hex);
+	snprintf(name, sizeof(name), "%s/%s", digest_alg_name(d->alg), hex);
+	return path_open_beneath(blobs, name, O_RDONLY, 0, ret_fd, e);
+}
+
+static int unpack_blob(const struct import_task *t, int blob, int64_t epoch_s, int root,
+		       struct err *e)
+{
+	const struct unpack_archive_options options = {
+		.name = t->source->name,
+		.dest = t->dest,
+		.whiteouts = t->whiteouts,
+		.uid = t->uid,
+		.gid = t->gid,
+		.mode = t->mode,
+		.epoch_s = epoch_s,
+	};
+	return unpack_archive(blob, &options, &unpack_default_limits, root, e);
+}
+
+static int apply_archive(const struct import_task *t, int blobs, int64_t epoch_s, int root,
+			 struct err *e)
+{
+	AUTO_CLOSE int blob = -1;
+	if (open_blob(blobs, &t->blob, &blob, e) < 0)
+		return -1;
+	return unpack_blob(t, blob, epoch_s, root, e);
+}
+
+/* The image that a stacker:// source names, as a read-only view at /producer. */
+static int mount_producer(const struct import_task *t, int *ret_fd, struct err *e)
+{
+	const struct sandbox_overlay view = {
+		.base = "/roots",
+		.lowers = (const char *const *)t->producer_lowers.items,
+		.lowers_len = t->producer_lowers.len,
+		.target = "/producer",
+	};
+	if (t->producer_lowers.len == 0)
+		return err_set(e, ERR_INPUT, "import/empty-image", "image '%s' has no files",
+			       t->source->image);
+	if (sandbox_overlay_mount(&view, e) < 0)
+		return -1;
+	return path_open_dir(AT_FDCWD, "/producer", ret_fd, e);
+}
+
+static int apply_producer(const struct import_task *t, const struct import_options *options,
+			  int root, struct err *e)
+{
+	AUTO_CLOSE int from = -1;
+	AUTO_CLOSE int archive = -1;
+	if (mount_producer(t, &from, e) < 0)
+		return -1;
+	if (t->unpack) {
+		if (path_open_in_root(from, t->source->path, O_RDONLY, 0, &archive, e) < 0 ||
+		    unpack_blob(t, archive, options->epoch_s, root, e) < 0)
+			return -1;
+	} else if (import_from_root(from, t->source->path, options, root, e) < 0) {
+		return -1;
+	}
+	mem_close_cleanup(&archive);
+	mem_close_cleanup(&from);
+	archive = from = -1;
+	return sandbox_overlay_unmount("/producer", e);
+}
+
+static int apply_entries(const struct import_task *t, const struct import_options *options,
+			 int root, struct err *e)
+{
+	if (t->source->kind == SOURCE_URL) {
+		/* A downloaded file has no mode of its own. */
+		const struct import_entry entry = {
+			.path = "", .type = IMPORT_FILE, .mode = 0644, .digest = t->blob};
+		return import_entries(&entry, 1, options, root, e);
+	}
+	static const enum import_type types[] = {
+		[LOCAL_FILE] = IMPORT_FILE,
+		[LOCAL_DIR] = IMPORT_DIR,
+		[LOCAL_SYMLINK] = IMPORT_SYMLINK,
+	};
+	AUTO_FREE struct import_entry *entries = mem_zalloc(t->tree.len, sizeof(*entries));
+	for (size_t i = 0; i < t->tree.len; i++) {
+		const struct local_entry *l = &t->tree.items[i];
+		entries[i] = (struct import_entry){.path = l->path,
+						   .type = types[l->type],
+						   .mode = l->mode,
+						   .digest = l->digest,
+						   .target = l->target};
+	}
+	return import_entries(entries, t->tree.len, options, root, e);
+}
+
+static int apply_task(const struct import_job *ij, const struct import_task *t, int blobs,
+		      int root, struct err *e)
+{
+	const struct import_options options = {
+		.name = t->source->name,
+		.contents = t->source->contents,
+		.dest = t->dest,
+		.mode = t->mode,
+		.uid = t->uid,
+		.gid = t->gid,
+		.epoch_s = ij->job->epoch_s,
+		.blobs_fd = blobs,
+	};
+	int result;
+	if (t->source->kind == SOURCE_STACKER)
+		result = apply_producer(t, &options, root, e);
+	else if (t->unpack)
+		result = apply_archive(t, blobs, ij->job->epoch_s, root, e);
+	else
+		result = apply_entries(t, &options, root, e);
+	if (result < 0) {
+		err_locate(e, &t->source->pos);
+		return err_wrap(e, "import '%s'", t->source->text);
+	}
+	return 0;
+}
+
+static int import_work(void *ctx, struct buf *reply, struct err *e)
+{
+	(void)reply;
+	const struct import_job *ij = ctx;
+	AUTO_CLOSE int work = -1;
+	AUTO_CLOSE int root = -1;
+	AUTO_CLOSE int blobs = -1;
+	if (make_work(ij->job->work, &work, e) < 0 ||
+	    path_open_dir(AT_FDCWD, "/blobs", &blobs, e) < 0)
+		return -1;
+	if (ij->onto_overlay) {
+		if (mount_job(ij->job, e) < 0 ||
+		    path_open_dir(AT_FDCWD, "/merged", &root, e) < 0)
+			return -1;
+	} else if (path_open_dir(work, "imports", &root, e) < 0) {
+		return -1;
+	}
+	for (size_t i = 0; i < ij->len; i++)
+		if (apply_task(ij, &ij->tasks[i], blobs, root, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int run_import(struct import_job *ij, struct err *e)
+{
+	const struct roots_worker worker = {.c = ij->job->c,
+					    .role = "unpacker",
+					    .run = import_work,
+					    .ctx = ij,
+					    .keep_fd = -1};
+	return roots_worker_run(&worker, NULL, e);
+}
+
+int job_unpack_base(struct job *j, struct err *e)
+{
+	struct import_task task = {
+		.source = &j->image->recipe->from_source,
+		.dest = "/",
+		.unpack = true,
+		.whiteouts = true,
+		.mode = RECIPE_ID_UNSET,
+		.uid = RECIPE_ID_UNSET,
+		.gid = RECIPE_ID_UNSET,
+	};
+	struct import_job ij = {.job = j, .tasks = &task, .len = 1, .onto_overlay = true};
+	int result = resolve_task(j, &task, &j->image->base, e);
+	if (result == 0)
+		result = run_import(&ij, e);
+	local_tree_cleanup(&task.tree);
+	strvec_cleanup(&task.producer_lowers);
+	return result;
+}
+
+static struct import_task task_of(const struct recipe_import *import)
+{
+	return (struct import_task){
+		.source = &import->source,
+		.dest = import->dest ? import->dest : "/",
+		.unpack = import->unpack,
+		.mode = import->mode,
+		.uid = import->uid,
+		.gid = import->gid,
+	};
+}
+
+int job_import(struct job *j, struct import_range range, struct err *e)
+{
+	AUTO(import_job) ij = {.job = j, .onto_overlay = true};
+	ij.tasks = mem_zalloc(range.len, sizeof(*ij.tasks));
+	for (size_t i = range.first; i < range.first + range.len; i++) {
+		struct import_task *task = &ij.tasks[ij.len++];
+		*task = task_of(&j->image->recipe->imports.items[i]);
+		if (resolve_task(j, task, &j->image->imports[i], e) < 0)
+			return -1;
+	}
+	return run_import(&ij, e);
+}
+
+int job_stage(struct job *j, struct err *e)
+{
+	const struct recipe_import_vec *imports = &j->image->recipe->imports;
+	AUTO(import_job) ij = {.job = j};
+	ij.tasks = mem_zalloc(imports->len + 1, sizeof(*ij.tasks));
+	for (size_t i = 0; i < imports->len; i++) {
+		if (imports->items[i].dest)
+			continue;
+		struct import_task *task = &ij.tasks[ij.len++];
+		*task = task_of(&imports->items[i]);
+		if (resolve_task(j, task, &j->image->imports[i], e) < 0)
+			return -1;
+	}
+	return run_import(&ij, e);
+}

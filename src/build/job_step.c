@@ -1,0 +1,244 @@
+/* Running the script of an image, and packing what a layer changed. */
+#include "build/job.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "image/layer.h"
+#include "sandbox/run.h"
+#include "sandbox/worker.h"
+#include "util/atomic_file.h"
+#include "util/limits.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/path.h"
+#include "util/str.h"
+
+#define STEP_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* A step's output: whole to the log file, line by line to the user. */
+struct step_log {
+	int fd;
+	const char *image;
+	bool quiet;
+	struct buf line;
+	struct err failed; /* the first failure to write, reported at the end */
+};
+
+enum { STEP_LINE_MAX = 8192 }; /* longer lines are shown in pieces */
+
+static void flush_line(struct step_log *log)
+{
+	if (!log->quiet)
+		log_output_line(log->image, buf_text(&log->line), log->line.len);
+	buf_clear(&log->line);
+}
+
+static void take_output(void *ctx, const char *bytes, size_t len)
+{
+	struct step_log *log = ctx;
+	if (log->failed.code == ERR_NONE) {
+		struct err why = ERR_INIT;
+		if (path_write_all(log->fd, bytes, len, "step log", &why) < 0)
+			log->failed = why;
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] == '\n' || log->line.len == STEP_LINE_MAX)
+			flush_line(log);
+		if (bytes[i] != '\n')
+			buf_add_byte(&log->line, bytes[i]);
+	}
+}
+
+static void add_env(struct map *env, const char *key, const char *value)
+{
+	map_set_text(env, key, value);
+}
+
+/* Everything the step finds in its environment; entries without a value are dropped. */
+static void step_environment(const struct job *j, struct strvec *ret)
+{
+	const struct recipe_image *r = j->image->recipe;
+	char epoch[24];
+	snprintf(epoch, sizeof(epoch), "%" PRId64, j->epoch_s);
+	AUTO(map) env = MAP_INIT(free);
+	add_env(&env, "PATH", STEP_PATH);
+	add_env(&env, "container", "stacker");
+	add_env(&env, "STACKER_LAYER_NAME", r->name);
+	add_env(&env, "SOURCE_DATE_EPOCH", epoch);
+	add_env(&env, "TZ", "UTC");
+	add_env(&env, "LC_ALL", "C.UTF-8");
+	for (size_t i = 0; i < r->build_env.len; i++)
+		add_env(&env, r->build_env.entries[i].key, r->build_env.entries[i].value);
+	for (size_t i = 0; i < env.len; i++) {
+		const char *value = env.entries[i].value;
+		if (value[0] == '\0')
+			continue;
+		AUTO_FREE char *text = mem_printf("%s=%s", env.entries[i].key, value);
+		strvec_push(ret, text);
+	}
+	vec_push(ret, NULL);
+}
+
+static int keep_log(const struct job *j, struct step_log *log, struct err *e)
+{
+	if (log->line.len > 0)
+		flush_line(log);
+	if (log->failed.code != ERR_NONE) {
+		*e = log->failed;
+		return -1;
+	}
+	char name[DIGEST_TEXT_MAX + 8];
+	cache_log_name(&j->image->digest, name);
+	return atomic_file_commit(j->c->cache_fd, name, log->fd, e);
+}
+
+static int step_failed(const struct job *j, const struct sandbox_result *result, struct err *e)
+{
+	const char *name = j->image->recipe->name;
+	char log[DIGEST_TEXT_MAX + 8];
+	cache_log_name(&j->image->digest, log);
+	if (result->timed_out)
+		err_set(e, ERR_SANDBOX, "step/timeout",
+			"run commands failed for image '%s': stopped after %" PRIu64 " s", name,
+			result->wall_ms / 1000);
+	else if (result->log_overflow)
+		err_set(e, ERR_SANDBOX, "step/log-limit",
+			"run commands failed for image '%s': more than %" PRIu64
+			" bytes of output",
+			name, LIMIT_STEP_LOG_BYTES);
+	else
+		err_set(e, ERR_SANDBOX, "step/failed",
+			"run commands failed for image '%s': exit code %d", name,
+			result->exit_code);
+	err_locate(e, &j->image->recipe->pos);
+	return err_hint(e, "its output is kept in '%s/cache/%s'", j->c->dirs.state, log);
+}
+
+static int run_in_sandbox(struct job *j, struct step_log *log, struct sandbox_result *result,
+			  struct err *e)
+{
+	AUTO_FREE char *upper = path_join(j->work, "upper");
+	AUTO_FREE char *work = path_join(j->work, "work");
+	AUTO_FREE char *imports = path_join(j->work, "imports");
+	AUTO(strvec) env = {0};
+	step_environment(j, &env);
+	const struct sandbox_spec spec = {
+		.idmap = &j->c->idmap,
+		.policy = &j->c->policy,
+		.roots_fd = j->c->roots_fd,
+		.lowers = (const char *const *)j->lowers.items,
+		.lowers_len = j->lowers.len,
+		.upper = upper,
+		.work = work,
+		.imports = imports,
+		.script = j->image->recipe->run,
+		.env = (const char *const *)env.items,
+		.label = j->image->recipe->name,
+		.output = take_output,
+		.ctx = log,
+		.max_log_bytes = LIMIT_STEP_LOG_BYTES,
+	};
+	return sandbox_run(&spec, result, e);
+}
+
+int job_run_step(struct job *j, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	if (atomic_file_open(j->c->cache_fd, 0644, &fd, e) < 0)
+		return -1;
+	AUTO(buf) line = BUF_INIT(STEP_LINE_MAX + 1);
+	struct step_log log = {.fd = fd,
+			       .image = j->image->recipe->name,
+			       .quiet = j->c->quiet_steps,
+			       .line = line};
+	struct sandbox_result result = {0};
+	int ran = run_in_sandbox(j, &log, &result, e);
+	struct err log_error = ERR_INIT;
+	int kept = keep_log(j, &log, &log_error);
+	line = log.line; /* the cleanup frees what the log grew */
+	if (ran < 0)
+		return err_wrap(e, "image '%s'", j->image->recipe->name);
+	if (kept < 0) {
+		*e = log_error;
+		return -1;
+	}
+	log_debug("step %s: %" PRIu64 " ms", j->image->recipe->name, result.wall_ms);
+	if (result.exit_code != 0 || result.timed_out || result.log_overflow)
+		return step_failed(j, &result, e);
+	return 0;
+}
+
+struct pack_job {
+	const struct job *job;
+	int out_fd;
+};
+
+static int pack_work(void *ctx, struct buf *reply, struct err *e)
+{
+	const struct pack_job *pj = ctx;
+	const struct job *j = pj->job;
+	AUTO_CLOSE int roots = -1;
+	AUTO_CLOSE int upper = -1;
+	AUTO_CLOSE int lower = -1;
+	AUTO_FREE char *upper_name = path_join(j->work, "upper");
+	if (path_open_dir(AT_FDCWD, "/roots", &roots, e) < 0 ||
+	    path_open_dir(roots, upper_name, &upper, e) < 0)
+		return -1;
+	if (j->lowers.len > 0) {
+		const struct sandbox_overlay view = {
+			.base = "/roots",
+			.lowers = (const char *const *)j->lowers.items,
+			.lowers_len = j->lowers.len,
+			.target = "/lower",
+		};
+		if (sandbox_overlay_mount(&view, e) < 0 ||
+		    path_open_dir(AT_FDCWD, "/lower", &lower, e) < 0)
+			return -1;
+	}
+	const struct layer_pack_options options = {.upper_fd = upper,
+						   .lower_fd = lower,
+						   .epoch_s = j->epoch_s,
+						   .out_fd = pj->out_fd};
+	struct layer_packed packed = {0};
+	if (layer_pack(&options, &packed, e) < 0 || path_remove_tree(roots, j->work, e) < 0)
+		return -1;
+	buf_add(reply, &packed, sizeof(packed));
+	return 0;
+}
+
+int job_pack(struct job *j, struct result_layer *ret, bool *ret_empty, struct err *e)
+{
+	AUTO_CLOSE int out = -1;
+	if (store_stage_open(&j->c->store, &out, e) < 0)
+		return -1;
+	struct pack_job pj = {.job = j, .out_fd = out};
+	const struct roots_worker worker = {
+		.c = j->c, .role = "packer", .run = pack_work, .ctx = &pj, .keep_fd = out};
+	AUTO(buf) reply = BUF_INIT(sizeof(struct layer_packed));
+	struct layer_packed packed;
+	if (roots_worker_run(&worker, &reply, e) < 0)
+		return err_wrap(e, "packing image '%s'", j->image->recipe->name);
+	BUG_IF(reply.len != sizeof(packed));
+	memcpy(&packed, reply.data, sizeof(packed));
+	if (packed.sockets_dropped > 0)
+		log_note("note: %" PRIu64 " socket(s) left out of image '%s'",
+			 packed.sockets_dropped, j->image->recipe->name);
+	*ret_empty = packed.entries == 0;
+	if (*ret_empty)
+		return 0;
+	/* The packer read hostile files; what it says of its output is checked. */
+	struct digest digest;
+	uint64_t size = 0;
+	if (store_stage_commit(&j->c->store, out, &packed.diff_id, (int64_t)packed.size,
+			       &digest, &size, e) < 0)
+		return -1;
+	ret->blob.media_type = mem_strdup(OCI_LAYER_TAR_TYPE);
+	ret->blob.digest = digest;
+	ret->blob.size = size;
+	ret->diff_id = packed.diff_id;
+	return 0;
+}

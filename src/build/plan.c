@@ -1,0 +1,234 @@
+/* Evaluating a stackerfile: which images are needed, what each is made of, its recipe digest.
+ */
+#include "build/plan.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "image/layout.h"
+#include "inputs/local.h"
+#include "recipe/canon.h"
+#include "util/limits.h"
+#include "util/mem.h"
+#include "util/path.h"
+#include "util/str.h"
+
+void plan_cleanup(struct plan *p)
+{
+	for (size_t i = 0; i < p->len; i++) {
+		free(p->images[i].canonical);
+		free(p->images[i].imports);
+		free(p->images[i].needs);
+	}
+	free(p->images);
+	mem_close_cleanup(&p->dir_fd);
+	stackerfile_cleanup(&p->file);
+}
+
+size_t plan_index(const struct plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->len; i++)
+		if (str_same(p->images[i].recipe->name, name))
+			return i;
+	return p->len;
+}
+
+static int compare_index(const void *a, const void *b)
+{
+	size_t x = *(const size_t *)a;
+	size_t y = *(const size_t *)b;
+	return (x > y) - (x < y);
+}
+
+static void add_need(struct plan_image *image, size_t need)
+{
+	for (size_t i = 0; i < image->needs_len; i++)
+		if (image->needs[i] == need)
+			return;
+	image->needs = mem_realloc_array(image->needs, image->needs_len + 1, sizeof(size_t));
+	image->needs[image->needs_len++] = need;
+}
+
+/* Names are known to exist: stackerfile_parse ordered the images by them. */
+static void link_images(struct plan *p, const struct map *indices)
+{
+	for (size_t i = 0; i < p->len; i++) {
+		struct plan_image *image = &p->images[i];
+		const struct recipe_image *r = image->recipe;
+		if (r->from == FROM_BUILT)
+			add_need(image, *(size_t *)map_get(indices, r->from_image));
+		if (r->from == FROM_TAR && r->from_source.kind == SOURCE_STACKER)
+			add_need(image, *(size_t *)map_get(indices, r->from_source.image));
+		for (size_t j = 0; j < r->imports.len; j++) {
+			const struct recipe_source *s = &r->imports.items[j].source;
+			if (s->kind == SOURCE_STACKER)
+				add_need(image, *(size_t *)map_get(indices, s->image));
+		}
+		qsort(image->needs, image->needs_len, sizeof(size_t), compare_index);
+	}
+}
+
+static void mark_needed(struct plan *p)
+{
+	/* Dependencies come first in build order, so one pass from the end reaches all. */
+	for (size_t i = p->len; i-- > 0;) {
+		struct plan_image *image = &p->images[i];
+		image->needed = image->needed || image->wanted;
+		for (size_t j = 0; image->needed && j < image->needs_len; j++)
+			p->images[image->needs[j]].needed = true;
+	}
+}
+
+static int no_such_image(const struct plan *p, const char *name, struct err *e)
+{
+	AUTO(buf) names = BUF_INIT(ERR_HINT_MAX);
+	for (size_t i = 0; i < p->len; i++)
+		buf_addf(&names, "%s%s", i ? ", " : "", p->images[i].recipe->name);
+	err_set(e, ERR_USAGE, "build/no-such-image", "image '%s' is not in '%s'", name,
+		p->file.document.file);
+	return err_hint(e, "it has: %s", buf_text(&names));
+}
+
+static int mark_wanted(struct plan *p, const struct map *indices, const char *const *names,
+		       size_t names_len, struct err *e)
+{
+	for (size_t i = 0; i < names_len; i++) {
+		const size_t *index = map_get(indices, names[i]);
+		if (!index)
+			return no_such_image(p, names[i], e);
+		p->images[*index].wanted = true;
+	}
+	for (size_t i = 0; names_len == 0 && i < p->len; i++)
+		p->images[i].wanted = true;
+	mark_needed(p);
+	return 0;
+}
+
+static int resolve_oci_base(const struct recipe_image *r, struct digest *ret, struct err *e)
+{
+	AUTO(layout) layout = LAYOUT_INIT;
+	AUTO(descriptor) found = {0};
+	if (layout_open(AT_FDCWD, r->from_layout, &layout, e) < 0 ||
+	    layout_resolve(&layout, r->from_ref, r->os, r->arch, &found, e) < 0)
+		return err_locate(e, &r->pos);
+	*ret = found.digest;
+	return 0;
+}
+
+/* `dir_fd` is where a local path starts from. */
+static int resolve_source(struct build_context *c, const struct plan *p, int dir_fd,
+			  const struct recipe_source *s, struct digest *ret, struct err *e)
+{
+	switch (s->kind) {
+	case SOURCE_LOCAL:
+		if (local_snapshot(&c->store, dir_fd, s->path, s->contents, &s->hash, ret, e) <
+		    0)
+			return err_locate(e, &s->pos);
+		return 0;
+	case SOURCE_URL:
+		*ret = s->hash;
+		return 0;
+	case SOURCE_STACKER:
+		*ret = p->images[plan_index(p, s->image)].digest;
+		return 0;
+	}
+	BUG_IF(true);
+}
+
+static int resolve_base(struct build_context *c, const struct plan *p,
+			const struct recipe_image *r, struct digest *ret, struct err *e)
+{
+	switch (r->from) {
+	case FROM_SCRATCH:
+		*ret = (struct digest){0};
+		return 0;
+	case FROM_OCI:
+		return resolve_oci_base(r, ret, e);
+	case FROM_BUILT:
+		*ret = p->images[plan_index(p, r->from_image)].digest;
+		return 0;
+	case FROM_TAR: /* relative to the working directory, as upstream (U25) */
+		return resolve_source(c, p, AT_FDCWD, &r->from_source, ret, e);
+	}
+	BUG_IF(true);
+}
+
+static int evaluate(struct build_context *c, struct plan *p, struct plan_image *image,
+		    struct err *e)
+{
+	const struct recipe_image *r = image->recipe;
+	if (resolve_base(c, p, r, &image->base, e) < 0)
+		return -1;
+	image->imports = mem_zalloc(r->imports.len + 1, sizeof(struct digest));
+	for (size_t i = 0; i < r->imports.len; i++)
+		if (resolve_source(c, p, p->dir_fd, &r->imports.items[i].source,
+				   &image->imports[i], e) < 0)
+			return -1;
+	const struct recipe_resolution resolution = {
+		.base = image->base,
+		.imports = image->imports,
+		.imports_len = r->imports.len,
+		.policy = c->policy_digest,
+		.source_date_epoch = p->file.source_date_epoch,
+	};
+	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);
+	if (recipe_canon(r, &resolution, &text, e) < 0 || buf_check(&text, "recipe", e) < 0)
+		return err_locate(e, &r->pos);
+	digest_bytes(DIGEST_SHA256, text.data, text.len, &image->digest);
+	image->canonical = buf_take(&text);
+	return 0;
+}
+
+static int read_stackerfile(const char *path, struct plan *p, struct err *e)
+{
+	AUTO(buf) text = BUF_INIT(LIMIT_STACKERFILE_BYTES);
+	if (path_read_file(AT_FDCWD, path, &text, e) < 0) {
+		if (e->saved_errno)
+			err_hint(e,
+				 "give the stackerfile with -f; the default is stacker.yaml");
+		return -1;
+	}
+	if (stackerfile_parse(buf_text(&text), text.len, path, build_machine_arch(), &p->file,
+			      e) < 0)
+		return -1;
+	AUTO_FREE char *dir = mem_strdup(path);
+	char *slash = strrchr(dir, '/');
+	if (slash)
+		slash[1] = '\0';
+	return path_open_dir(AT_FDCWD, slash ? dir : ".", &p->dir_fd, e);
+}
+
+int plan_make(struct build_context *c, const char *path, const char *const *names,
+	      size_t names_len, struct plan *p, struct err *e)
+{
+	if (read_stackerfile(path, p, e) < 0)
+		return -1;
+	p->len = p->file.images.len;
+	p->images = mem_zalloc(p->len + 1, sizeof(struct plan_image));
+	AUTO_FREE size_t *numbers = mem_zalloc(p->len + 1, sizeof(size_t));
+	AUTO(map) indices = MAP_INIT(NULL);
+	for (size_t i = 0; i < p->len; i++) {
+		numbers[i] = i;
+		p->images[i].recipe = &p->file.images.items[i];
+		map_set(&indices, p->images[i].recipe->name, &numbers[i]);
+	}
+	link_images(p, &indices);
+	if (mark_wanted(p, &indices, names, names_len, e) < 0)
+		return -1;
+	for (size_t i = 0; i < p->len; i++)
+		if (p->images[i].needed && evaluate(c, p, &p->images[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+void plan_closure_of(const struct plan *p, size_t image, struct plan_closure *ret)
+{
+	AUTO_FREE bool *in = mem_zalloc(p->len + 1, sizeof(bool));
+	in[image] = true;
+	for (size_t i = image + 1; i-- > 0;)
+		for (size_t j = 0; in[i] && j < p->images[i].needs_len; j++)
+			in[p->images[i].needs[j]] = true;
+	for (size_t i = 0; i <= image; i++)
+		if (in[i])
+			vec_push(ret, i);
+}

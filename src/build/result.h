@@ -1,0 +1,50 @@
+/*
+ * What building one recipe gave: its layers, and for an image that is not build_only its config
+ * and manifest. Kept as cache/<recipe digest>.json; every blob it names is in the store.
+ */
+#ifndef BUILD_RESULT_H
+#define BUILD_RESULT_H
+
+#include "build/context.h"
+#include "image/config.h"
+#include "image/manifest.h"
+
+/* Annotations of our own in a manifest: reverse of STACKER_BASE_URI's host. */
+#define RESULT_ANNOTATION_RECIPE "invalid.stacker-hermetic.recipe"
+#define RESULT_ANNOTATION_FORMAT "invalid.stacker-hermetic.format"
+
+struct result_layer {
+	struct descriptor blob;
+	struct digest diff_id;
+	struct digest chain_id; /* of this layer and all beneath; names its tree in roots/ */
+	char *created_by;	/* for the history entry */
+};
+struct result_layer_vec VEC_OF(struct result_layer);
+
+struct image_result {
+	struct digest recipe;
+	bool build_only;
+	struct result_layer_vec layers; /* base first */
+	/* The config and annotations that an image built on this one inherits (U3: those of the
+	 * nearest ancestor that is not build_only); alg NONE: an empty image. */
+	struct digest inherit_config;
+	struct map inherit_annotations;
+	struct descriptor config;   /* not build_only */
+	struct descriptor manifest; /* not build_only */
+};
+void image_result_cleanup(struct image_result *r);
+
+/* ChainID of the OCI image spec, "Layer ChainID"; `parent` NULL for the first layer. */
+void result_chain_id(const struct digest *parent, const struct digest *diff_id,
+		     struct digest *ret);
+
+/* *ret_hit is false if there is no entry, or one whose blobs are gone or damaged in size (then
+ * with a debug message that says why). */
+int cache_load(const struct build_context *c, const struct digest *recipe,
+	       struct image_result *ret, bool *ret_hit, struct err *e) WARN_UNUSED;
+int cache_save(const struct build_context *c, const struct image_result *r,
+	       struct err *e) WARN_UNUSED;
+/* "<recipe hex>.log" in the cache directory. */
+void cache_log_name(const struct digest *recipe, char out[DIGEST_TEXT_MAX + 8]);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * Layer trees in roots/ and the workers that touch them. A tree is named by the chain id of its
+ * layer, because directories that a layer does not mention take their attributes from the
+ * layers beneath; it always comes from unpacking the layer's blob, so that a cached build and a
+ * fresh one see the same files. Trees are immutable once renamed into place.
+ */
+#ifndef BUILD_ROOTS_H
+#define BUILD_ROOTS_H
+
+#include "build/result.h"
+
+enum { ROOTS_NAME_MAX = 80 };
+
+/* "sha256_<hex of the chain id>". */
+void roots_tree_name(const struct digest *chain_id, char out[ROOTS_NAME_MAX]);
+/* Names of the trees of `layers`, topmost first, as overlay wants them; freed with strvec. */
+void roots_lower_names(const struct result_layer_vec *layers, struct strvec *ret);
+/* Unpacks every layer that has no tree yet. */
+int roots_ensure(struct build_context *c, const struct result_layer_vec *layers,
+		 struct err *e) WARN_UNUSED;
+/* A new number for a directory ".work/N" of this run; the worker that uses it creates it. */
+void roots_work_name(struct build_context *c, char out[ROOTS_NAME_MAX]);
+
+/* The binds every worker of build/ gets: the trees at /roots, the store's blobs at /blobs. */
+struct roots_worker {
+	const struct build_context *c;
+	const char *role;
+	int (*run)(void *ctx, struct buf *reply, struct err *e);
+	void *ctx;
+	int keep_fd; /* stays open in the worker, or -1 */
+};
+int roots_worker_run(const struct roots_worker *w, struct buf *reply,
+		     struct err *e) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,150 @@
+/* stacker build */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "build/build.h"
+#include "cli/command.h"
+#include "util/json_write.h"
+#include "util/limits.h"
+#include "util/mem.h"
+#include "util/vec.h"
+
+struct build_command {
+	struct build_options options;
+	struct strvec names;
+	bool json;
+	json_t *results; /* with --json */
+	struct buf out;
+};
+
+static void build_command_cleanup(struct build_command *b)
+{
+	strvec_cleanup(&b->names);
+	json_decref(b->results);
+	buf_cleanup(&b->out);
+}
+
+static void report_json(struct build_command *b, const struct build_done *d, const char *recipe,
+			const char *manifest)
+{
+	json_t *item =
+		json_pack("{s:s, s:s, s:b, s:b}", "name", d->name, "recipe", recipe, "cached",
+			  (int)d->cached, "build_only", (int)d->result->build_only);
+	if (manifest)
+		json_object_set_new(item, "manifest", json_string(manifest));
+	json_array_append_new(b->results, item);
+}
+
+static void report(void *ctx, const struct build_done *d)
+{
+	struct build_command *b = ctx;
+	char recipe[DIGEST_TEXT_MAX];
+	char manifest[DIGEST_TEXT_MAX];
+	digest_format(&d->result->recipe, recipe);
+	if (!d->result->build_only)
+		digest_format(&d->result->manifest.digest, manifest);
+	if (d->cached)
+		log_note("found cached layer %s", d->name);
+	log_note("filesystem %s built successfully", d->name);
+	if (b->json)
+		report_json(b, d, recipe, d->result->build_only ? NULL : manifest);
+	else if (!d->result->build_only)
+		buf_addf(&b->out, "%s %s\n", d->name, manifest);
+}
+
+static int parse_options(const struct command *self, struct build_command *b, int argc,
+			 char **argv)
+{
+	static const struct option options[] = {
+		{"stacker-file", required_argument, NULL, 'f'},
+		{"image", required_argument, NULL, 'A'},
+		{"hermetic", no_argument, NULL, 'H'},
+		{"no-cache", no_argument, NULL, 'n'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int c;
+	while ((c = getopt_long(argc, argv, ":f:A:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'f':
+			b->options.file = optarg;
+			break;
+		case 'A':
+			strvec_push(&b->names, optarg);
+			break;
+		case 'H': /* always so */
+			break;
+		case 'n':
+			b->options.no_cache = true;
+			break;
+		case 'j':
+			b->json = true;
+			break;
+		case 'h':
+			command_help(self);
+			return EXIT_OK;
+		case ':':
+			return command_usage_error(self, "option '%s' needs a value",
+						   argv[optind - 1]);
+		default:
+			return command_usage_error(self, "unknown option '%s'",
+						   argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return command_usage_error(self, "unexpected argument '%s'", argv[optind]);
+	return -1;
+}
+
+static int print_results(struct build_command *b, struct err *e)
+{
+	if (b->json) {
+		json_write(b->results, &b->out);
+		buf_add_byte(&b->out, '\n');
+	}
+	if (buf_check(&b->out, "report", e) < 0)
+		return -1;
+	return command_print(buf_text(&b->out), b->out.len, e);
+}
+
+static int run_build(const struct cli *cli, const struct command *self, int argc, char **argv)
+{
+	AUTO(build_command)
+	b = {.options = {.file = "stacker.yaml", .env_epoch = cli->env_epoch},
+	     .results = json_array(),
+	     .out = BUF_INIT(LIMIT_JSON_CANON_BYTES)};
+	int status = parse_options(self, &b, argc, argv);
+	if (status >= 0)
+		return status;
+	b.options.names = (const char *const *)b.names.items;
+	b.options.names_len = b.names.len;
+	struct err e = ERR_INIT;
+	AUTO(build_context) c = BUILD_CONTEXT_INIT;
+	if (command_context_open(cli, &c, &e) < 0 ||
+	    build_run(&c, &b.options, report, &b, &e) < 0 || print_results(&b, &e) < 0)
+		return command_failed(&e);
+	return EXIT_OK;
+}
+
+const struct command command_build = {
+	.name = "build",
+	.summary = "Builds the images of a stackerfile into an OCI layout.",
+	.usage = "[--hermetic] [-f FILE] [-A IMAGE]... [--no-cache] [--json]",
+	.help = "  -f, --stacker-file FILE  the stackerfile (default: stacker.yaml)\n"
+		"  -A, --image IMAGE        build only this image and what it needs; may be "
+		"repeated\n"
+		"      --hermetic           says what is always so: pinned inputs, no network "
+		"in steps\n"
+		"      --no-cache           build again what is in the cache\n"
+		"      --json               print the results as JSON\n"
+		"\n"
+		"Each image is named by the digest of its evaluated recipe; one that was built "
+		"before\n"
+		"is taken from the cache. Every pinned input is fetched and checked before the "
+		"first\n"
+		"step runs. On success, one line an image goes to standard output: its name "
+		"and the\n"
+		"digest of its manifest. Exit status: 0 built, 1 failed, 2 wrong usage.\n",
+	.run = run_build,
+};

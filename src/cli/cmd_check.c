@@ -1,0 +1,98 @@
+/* stacker check */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "build/policy.h"
+#include "sandbox/check.h"
+#include "util/json_write.h"
+#include "util/limits.h"
+#include "util/mem.h"
+#include "util/path.h"
+
+struct check_command {
+	bool json;
+	json_t *results;
+	struct buf out;
+};
+
+static void check_command_cleanup(struct check_command *c)
+{
+	json_decref(c->results);
+	buf_cleanup(&c->out);
+}
+
+static void report(void *ctx, const struct sandbox_requirement *r)
+{
+	struct check_command *c = ctx;
+	if (c->json) {
+		json_array_append_new(c->results,
+				      json_pack("{s:s, s:s, s:b, s:b, s:s, s:s}", "id", r->id,
+						"title", r->title, "required", (int)r->required,
+						"ok", (int)r->ok, "detail", r->detail, "remedy",
+						r->remedy));
+		return;
+	}
+	const char *word = r->ok ? "ok" : r->required ? "MISSING" : "absent";
+	buf_addf(&c->out, "%-8s %-14s %s: %s\n", word, r->id, r->title, r->detail);
+	if (!r->ok && r->remedy[0])
+		buf_addf(&c->out, "         remedy: %s\n", r->remedy);
+}
+
+static int run_probes(const struct cli *cli, struct check_command *c, unsigned *ret_failed,
+		      struct err *e)
+{
+	AUTO(sandbox_policy) policy = {0};
+	struct digest digest;
+	AUTO_CLOSE int roots = -1;
+	if (policy_load(&policy, &digest, e) < 0 ||
+	    path_make_dir(AT_FDCWD, cli->dirs.roots, 0700, &roots, e) < 0)
+		return -1;
+	*ret_failed = sandbox_check(&policy, roots, report, c);
+	if (c->json) {
+		json_write(c->results, &c->out);
+		buf_add_byte(&c->out, '\n');
+	}
+	if (buf_check(&c->out, "report", e) < 0)
+		return -1;
+	return command_print(buf_text(&c->out), c->out.len, e);
+}
+
+static int run_check(const struct cli *cli, const struct command *self, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	AUTO(check_command)
+	c = {.results = json_array(), .out = BUF_INIT(LIMIT_JSON_CANON_BYTES)};
+	int o;
+	while ((o = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (o == 'h')
+			return command_help(self);
+		if (o != 'j')
+			return command_usage_error(self, "unknown option '%s'",
+						   argv[optind - 1]);
+		c.json = true;
+	}
+	if (optind < argc)
+		return command_usage_error(self, "unexpected argument '%s'", argv[optind]);
+	struct err e = ERR_INIT;
+	unsigned failed = 0;
+	if (run_probes(cli, &c, &failed, &e) < 0)
+		return command_failed(&e);
+	return failed ? EXIT_FAILED : EXIT_OK;
+}
+
+const struct command command_check = {
+	.name = "check",
+	.summary = "Says what the sandbox needs of this machine and whether it is there.",
+	.usage = "[--json]",
+	.help = "      --json  print the results as JSON\n"
+		"\n"
+		"Each requirement is probed by doing it. Exit status: 0 all there, 1 "
+		"something\n"
+		"required is missing (with its remedy), 2 wrong usage.\n",
+	.run = run_check,
+};

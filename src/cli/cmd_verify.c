@@ -1,0 +1,152 @@
+/* stacker verify */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "util/limits.h"
+#include "util/mem.h"
+#include "util/str.h"
+#include "util/vec.h"
+#include "verify/verify.h"
+
+enum { EXIT_VERIFY_INTERNAL = 2, FINDINGS_SHOWN = 50 };
+
+static void show_progress(void *ctx, const char *image, char run)
+{
+	(void)ctx;
+	log_note("verifying image %s: rebuild %c of A and B...", image, run);
+}
+
+static void print_finding(const struct finding *f, struct buf *out)
+{
+	AUTO_FREE char *path = str_printable(f->path, strlen(f->path));
+	buf_addf(out, "  %s %s", f->kind, path);
+	if (f->layer >= 0)
+		buf_addf(out, " (layer %ld)", f->layer);
+	if (f->field && !str_same(f->field, f->kind))
+		buf_addf(out, ": %s", f->field);
+	if (f->evidence && f->evidence[0]) {
+		AUTO_FREE char *evidence = str_printable(f->evidence, strlen(f->evidence));
+		buf_addf(out, " %s", evidence);
+	}
+	buf_addf(out, " [%s]\n", f->cause);
+}
+
+static void print_image(const struct verify_image *image, struct buf *out)
+{
+	const struct finding_vec *findings = &image->comparison.findings;
+	buf_addf(out, "%s: %s", image->name, verify_verdict_name(image->verdict));
+	if (image->reason)
+		buf_addf(out, " (%s)", image->reason);
+	if (image->published.alg != DIGEST_NONE) {
+		char digest[DIGEST_TEXT_MAX];
+		digest_format(&image->published, digest);
+		buf_addf(out, " %s", digest);
+	}
+	buf_add_c(out, "\n");
+	if (image->detail) {
+		AUTO_FREE char *detail = str_printable(image->detail, strlen(image->detail));
+		buf_addf(out, "  %s\n", detail);
+	}
+	for (size_t i = 0; i < findings->len && i < FINDINGS_SHOWN; i++)
+		print_finding(&findings->items[i], out);
+	if (findings->len > FINDINGS_SHOWN)
+		buf_addf(out, "  ... %zu of %zu differences shown; --json has all\n",
+			 (size_t)FINDINGS_SHOWN, findings->len);
+}
+
+static int parse_options(const struct command *self, struct verify_options *o, bool *json,
+			 int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"stacker-file", required_argument, NULL, 'f'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int c;
+	while ((c = getopt_long(argc, argv, ":f:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'f':
+			o->file = optarg;
+			break;
+		case 'j':
+			*json = true;
+			break;
+		case 'h':
+			command_help(self);
+			return EXIT_OK;
+		case ':':
+			return command_usage_error(self, "option '%s' needs a value",
+						   argv[optind - 1]);
+		default:
+			return command_usage_error(self, "unknown option '%s'",
+						   argv[optind - 1]);
+		}
+	}
+	o->names = (const char *const *)argv + optind;
+	o->names_len = (size_t)(argc - optind);
+	return -1;
+}
+
+static int fail(const struct err *e)
+{
+	int code = command_failed(e);
+	return code == EXIT_INTERRUPTED ? code : EXIT_VERIFY_INTERNAL;
+}
+
+static int run_verify(const struct cli *cli, const struct command *self, int argc, char **argv)
+{
+	bool json = false;
+	struct verify_options options = {.file = "stacker.yaml", .progress = show_progress};
+	int status = parse_options(self, &options, &json, argc, argv);
+	if (status >= 0)
+		return status;
+	struct err e = ERR_INIT;
+	AUTO(build_context) c = BUILD_CONTEXT_INIT;
+	AUTO(verify_report) report = {0};
+	if (command_context_open(cli, &c, &e) < 0 || verify_run(&c, &options, &report, &e) < 0)
+		return fail(&e);
+	AUTO(buf) out = BUF_INIT(256 * MIB);
+	if (json) {
+		verify_report_json(&report, &out);
+		buf_add_byte(&out, '\n');
+	}
+	for (size_t i = 0; !json && i < report.images.len; i++)
+		print_image(&report.images.items[i], &out);
+	if (buf_check(&out, "report", &e) < 0 || command_print(buf_text(&out), out.len, &e) < 0)
+		return fail(&e);
+	return verify_exit_code(&report);
+}
+
+const struct command command_verify = {
+	.name = "verify",
+	.summary = "Rebuilds images from their recipes and says whether the layout holds just "
+		   "that.",
+	.usage = "[-f FILE] [--json] [IMAGE...]",
+	.help = "  -f, --stacker-file FILE  the stackerfile (default: stacker.yaml)\n"
+		"      --json               print the whole report as JSON\n"
+		"\n"
+		"Every image (or each IMAGE named) is rebuilt twice in a fresh root with "
+		"nothing\n"
+		"cached, the second time under another host name, umask, locale, time zone, "
+		"CPU set\n"
+		"and store path. Both results are compared with each other and with the "
+		"layout: index\n"
+		"entry, manifest, config, layers, files. Stored inputs, cached layers and "
+		"unpacked\n"
+		"trees are hashed again.\n"
+		"\n"
+		"Exit status, the gravest of all images:\n"
+		"  0  reproduced          every byte is the same\n"
+		"  1  differs             unstable: the two rebuilds differ from each other;\n"
+		"                         mismatch: they agree, but not with the layout;\n"
+		"                         metadata-only: only fields of the config differ\n"
+		"  2  usage or internal error, nothing was concluded\n"
+		"  3  reproduced-content  same files and config, other compression or manifest "
+		"bytes\n"
+		"  4  cannot-rebuild      input-gone, build-failed, timeout, resource ...\n"
+		"  6  tampered-input      an input, cached layer or tree is not what its hash "
+		"says\n",
+	.run = run_verify,
+};
