@@ -27,9 +27,10 @@ struct tree_entry {
 struct tree VEC_OF(struct tree_entry);
 void tree_cleanup(struct tree *t);
 
-/* Every entry of a layer blob, as the strict reader of unpack sees it. */
+/* Every entry of a layer blob, as the strict reader of unpack sees it, and the digest of its
+ * decompressed bytes. */
 int tree_read_layer(int blob_fd, enum layer_compression compression, struct tree *ret,
-		    struct err *e) WARN_UNUSED;
+		    struct digest *ret_diff_id, struct err *e) WARN_UNUSED;
 /* Every entry below a directory (run it inside a worker: ids are as seen). */
 int tree_read_dir(int dir_fd, struct tree *ret, struct err *e) WARN_UNUSED;
 /* To pass a list out of a worker. */
