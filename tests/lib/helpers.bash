@@ -1,0 +1,146 @@
+# shellcheck shell=bash disable=SC2154 # bats sets status and output
+# What the command line tests share. Each test works in a directory of its own; STACKER names the
+# program, STACKER_PROBES the directory of static programs that look around in a sandbox.
+
+setup_work() {
+	: "${STACKER:?STACKER names the program to test}"
+	REPO_LIB=$(cd "$BATS_TEST_DIRNAME/../lib" && pwd)
+	export REPO_LIB
+	cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+# Trees may hold directories of subordinate ids, which only a user namespace can empty.
+teardown_work() {
+	cd / || return 1
+	rm -rf "${BATS_TEST_TMPDIR:?}" 2>/dev/null ||
+		unshare --map-root-user --map-auto rm -rf "$BATS_TEST_TMPDIR"
+}
+
+# A skip that CI accepts must say why it cannot be otherwise.
+skip_justified() {
+	skip "justified: $*"
+}
+
+# stacker with a time limit, since a test that hangs tells nothing.
+stacker() {
+	timeout --kill-after=10 "${STACKER_TIMEOUT:-120}" "$STACKER" "$@"
+}
+
+# DIR as the content of a root file system: one static program under a few of its names.
+make_busybox_base() {
+	local dir=${1:-base} applet
+	mkdir -p "$dir/bin"
+	cp /bin/busybox "$dir/bin/busybox"
+	for applet in sh cat chmod chown cp date dd echo env grep head hostname id ln ls mkdir mv \
+		od rm rmdir sed seq sleep sort stat tail test touch tr true false wc nproc umask uname; do
+		ln -sf busybox "$dir/bin/$applet"
+	done
+}
+
+# A stackerfile that begins with that base; further images come from stdin.
+write_stackerfile() {
+	local file=${1:-stacker.yaml}
+	[ -d base ] || make_busybox_base base
+	{
+		cat <<-'END'
+			base:
+			  build_only: true
+			  from:
+			    type: scratch
+			  imports:
+			    - path: base/
+			      dest: /
+		END
+		cat
+	} >"$file"
+}
+
+# The digest of a tag's manifest.
+image_digest() {
+	local layout=${2:-oci}
+	jq -er --arg tag "$1" '[.manifests[] |
+		select(.annotations["org.opencontainers.image.ref.name"] == $tag)] |
+		if length == 1 then .[0].digest else error("tag is there \(length) times") end' \
+		"$layout/index.json"
+}
+
+blob_path() {
+	echo "${2:-oci}/blobs/${1/://}"
+}
+
+image_manifest() {
+	cat "$(blob_path "$(image_digest "$1")")"
+}
+
+image_config() {
+	cat "$(blob_path "$(image_manifest "$1" | jq -er .config.digest)")"
+}
+
+# Unpacks an image with umoci, which shares no code with stacker.
+unpack_image() {
+	local tag=$1 dir=$2
+	if [ "$(id -u)" -eq 0 ]; then
+		umoci --log=error raw unpack --image "oci:$tag" "$dir"
+	else
+		umoci --log=error raw unpack --rootless --image "oci:$tag" "$dir"
+	fi
+}
+
+image_file() {
+	rm -rf unpacked.tmp
+	unpack_image "$1" unpacked.tmp
+	cat "unpacked.tmp/$2"
+	rm -rf unpacked.tmp
+}
+
+# expect_success / expect_exit CODE: about the last `run`.
+expect_success() {
+	[ "$status" -eq 0 ] || {
+		printf 'expected success, got exit %s:\n%s\n' "$status" "$output"
+		return 1
+	}
+}
+
+expect_exit() {
+	[ "$status" -eq "$1" ] || {
+		printf 'expected exit %s, got %s:\n%s\n' "$1" "$status" "$output"
+		return 1
+	}
+}
+
+expect_output() {
+	local text
+	for text in "$@"; do
+		[[ $output == *"$text"* ]] || {
+			printf 'expected "%s" in:\n%s\n' "$text" "$output"
+			return 1
+		}
+	done
+}
+
+refute_output() {
+	[[ $output != *"$1"* ]] || {
+		printf 'did not expect "%s" in:\n%s\n' "$1" "$output"
+		return 1
+	}
+}
+
+expect_equal() {
+	[ "$1" = "$2" ] || {
+		printf 'expected: %s\ngot:      %s\n' "$2" "$1"
+		return 1
+	}
+}
+
+# Every blob of a layout or store is what its name says.
+expect_sound_blobs() {
+	local dir=$1 file sum
+	while IFS= read -r file; do
+		sum=$(sha256sum <"$file")
+		expect_equal "${sum%% *}" "${file##*/}" || return 1
+	done < <(find "$dir" -path '*/blobs/sha256/*' -type f)
+}
+
+blob_count() {
+	find "${1:-.stacker/store}" -path '*/blobs/*' -type f 2>/dev/null | wc -l
+}
