@@ -53,11 +53,15 @@ struct err {
 #define WARN_UNUSED __attribute__((warn_unused_result))
 
 /* Each returns -1, so that failing is one line: `return err_set(e, ERR_INPUT, "input/x", ...)`. */
-#define err_set(e, code, id, ...) err_set_((e), (code), (id), __FILE__, __LINE__, __VA_ARGS__)
+#define err_set(e, code, id, ...) \
+	ERR_FAIL_(err_set_((e), (code), (id), __FILE__, __LINE__, __VA_ARGS__))
 /* A failed system call: appends strerror(errno) to the message; id "system/call". */
-#define err_sys(e, ...) err_sys_((e), __FILE__, __LINE__, __VA_ARGS__)
+#define err_sys(e, ...) ERR_FAIL_(err_sys_((e), __FILE__, __LINE__, __VA_ARGS__))
 /* An error in the user's file at `pos`; code ERR_RECIPE. */
-#define err_at(e, pos, id, ...) err_at_((e), (pos), (id), __FILE__, __LINE__, __VA_ARGS__)
+#define err_at(e, pos, id, ...) \
+	ERR_FAIL_(err_at_((e), (pos), (id), __FILE__, __LINE__, __VA_ARGS__))
+/* The -1 is spelled out here so that the compiler, too, knows that out parameters stay unset. */
+#define ERR_FAIL_(call) __extension__({ (void)(call); -1; })
 
 int err_set_(struct err *e, enum err_code code, const char *id, const char *file, int line,
 	     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
