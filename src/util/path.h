@@ -26,7 +26,8 @@ int path_make_dir(int dir_fd, const char *path, mode_t mode, int *ret_fd, struct
 /* Opens a private state directory, made 0700 if absent; refuses a symlink, another owner, or one
  * that group or others can write (ERR_POLICY "store/unsafe-dir"). */
 int path_make_private_dir(int dir_fd, const char *path, int *ret_fd, struct err *e) WARN_UNUSED;
-/* Removes name and everything below it, never following a link nor crossing a mount. Absent: 0. */
+/* Removes `name` (relative) and everything below it, however deep, never following a link nor
+ * crossing a mount. Absent: 0. */
 int path_remove_tree(int dir_fd, const char *name, struct err *e) WARN_UNUSED;
 /* Reads a whole regular file; over `b->max_bytes` is ERR_INPUT "input/too-big". */
 int path_read_file(int dir_fd, const char *path, struct buf *b, struct err *e) WARN_UNUSED;
