@@ -1,6 +1,7 @@
 /*
- * The canonical recipe of one image (DESIGN.md "Recipe digest"): canonical JSON, no default left
- * open, no URL, no path of the machine. The caller resolves what the text alone cannot tell.
+ * The canonical recipe of one image (DESIGN.md "Recipe digest"): canonical JSON, no default
+ * left open, no URL, no path of the machine. The caller resolves what the text alone cannot
+ * tell.
  */
 #ifndef RECIPE_CANON_H
 #define RECIPE_CANON_H
@@ -15,7 +16,8 @@ struct recipe_resolution {
 	/* Base: BUILT and stacker:// tar: recipe digest of that image; OCI: manifest digest;
 	 * TAR: content hash (URL) or tree digest (local); alg NONE for scratch. */
 	struct digest base;
-	const struct digest *imports; /* one an import: content hash, tree digest, recipe digest */
+	const struct digest
+		*imports; /* one an import: content hash, tree digest, recipe digest */
 	size_t imports_len;
 	struct digest policy; /* of policy/, as embedded */
 	int64_t source_date_epoch;

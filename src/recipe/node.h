@@ -15,9 +15,9 @@ enum node_kind { NODE_SCALAR, NODE_SEQUENCE, NODE_MAPPING };
 
 struct node {
 	enum node_kind kind;
-	struct pos pos;     /* pos.file is borrowed from the yaml_document that owns the tree */
-	bool quoted;        /* scalar: was written in quotes or as a block, so never null or bool */
-	char *text;         /* scalar: NUL-terminated; NULs inside are refused */
+	struct pos pos; /* pos.file is borrowed from the yaml_document that owns the tree */
+	bool quoted;	/* scalar: was written in quotes or as a block, so never null or bool */
+	char *text;	/* scalar: NUL-terminated; NULs inside are refused */
 	struct node **items; /* sequence: elements; mapping: values, in file order */
 	struct node **keys;  /* mapping: scalar keys, in file order; else NULL */
 	size_t len;

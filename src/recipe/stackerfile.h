@@ -15,37 +15,43 @@
 #include "util/map.h"
 #include "util/vec.h"
 
-#define RECIPE_ID_UNSET (-1) /* uid, gid, mode that were not given */
+#define RECIPE_ID_UNSET (-1)			/* uid, gid, mode that were not given */
 #define RECIPE_DEFAULT_EPOCH INT64_C(315532800) /* 1980-01-01, the earliest that zip holds */
+
+/* Entries of one map of texts (environment, labels, ...). Bounds what chosen keys can cost in
+ * util/map.h; far above what an image config of LIMIT_CONFIG_BYTES sensibly holds. */
+#define RECIPE_MAP_ENTRIES_MAX 4096
 
 enum from_type { FROM_SCRATCH, FROM_TAR, FROM_OCI, FROM_BUILT };
 
 /* Where bytes come from. */
 enum source_kind {
-	SOURCE_LOCAL,   /* file or directory of the user's tree */
-	SOURCE_URL,     /* http(s), pinned */
+	SOURCE_LOCAL,	/* file or directory of the user's tree */
+	SOURCE_URL,	/* http(s), pinned */
 	SOURCE_STACKER, /* stacker://IMAGE/PATH */
 };
 
 struct recipe_source {
 	enum source_kind kind;
 	struct pos pos;
-	char *text;        /* as written */
-	char *path;        /* LOCAL: relative to the stackerfile's directory, or absolute;
-			      STACKER: absolute path within the image */
-	char *image;       /* STACKER: the producing image */
+	char *text;  /* as written */
+	char *name;  /* what a step sees it as: base name of the path, or last component of
+			the first URL, percent-decoded; "" with `contents` */
+	char *path;  /* LOCAL: relative to the stackerfile's directory, or absolute;
+			STACKER: absolute path within the image */
+	char *image; /* STACKER: the producing image */
 	struct strvec urls; /* URL: tried in order; the first names the file */
-	bool contents;     /* the path ends in "/": a directory's contents, not itself */
+	bool contents;	    /* the path ends in "/": a directory's contents, not itself */
 	struct digest hash; /* URL: required. LOCAL file: optional. alg NONE if absent */
-	int64_t size;      /* URL: bytes, or -1 if the pin has none */
+	int64_t size;	    /* URL: bytes, or -1 if the pin has none */
 };
 
 struct recipe_import {
 	struct recipe_source source;
-	char *dest;    /* absolute, as written (a trailing "/" counts); NULL: not in the image,
-			  staged at /stacker/imports */
-	bool unpack;   /* expand the archive into dest */
-	int32_t mode;  /* 07777 bits or RECIPE_ID_UNSET */
+	char *dest;   /* absolute, as written (a trailing "/" counts); NULL: not in the image,
+			 staged at /stacker/imports */
+	bool unpack;  /* expand the archive into dest */
+	int32_t mode; /* 07777 bits or RECIPE_ID_UNSET */
 	int64_t uid;
 	int64_t gid;
 };
@@ -56,11 +62,12 @@ struct recipe_image {
 	struct pos pos;
 	enum from_type from;
 	struct recipe_source from_source; /* TAR */
-	char *from_layout; /* OCI: path of the layout, relative to the working directory (U25) */
-	char *from_ref;    /* OCI: tag, or "sha256:..." */
+	char *from_layout; /* OCI: path of the layout, relative to the working directory (U25)
+			    */
+	char *from_ref;	   /* OCI: tag, or "sha256:..." */
 	char *from_image;  /* BUILT */
 	struct recipe_import_vec imports;
-	char *run;         /* the whole script with its shebang, or NULL */
+	char *run;		/* the whole script with its shebang, or NULL */
 	struct map environment; /* text -> text */
 	struct map build_env;
 	struct map labels;
@@ -72,16 +79,17 @@ struct recipe_image {
 	struct strvec volumes;
 	char *working_dir;  /* NULL: inherited */
 	char *runtime_user; /* NULL: inherited */
-	char *os;           /* default "linux" */
-	char *arch;         /* OCI name; default of the running machine */
+	char *os;	    /* default "linux" */
+	char *arch;	    /* OCI name; default of the running machine */
 	bool build_only;
 };
 struct recipe_image_vec VEC_OF(struct recipe_image);
 
 struct stackerfile {
 	struct yaml_document document; /* owns the positions' file name */
-	struct recipe_image_vec images; /* in build order: dependencies first, else file order */
-	int64_t source_date_epoch;     /* config: source_date_epoch, else RECIPE_DEFAULT_EPOCH */
+	struct recipe_image_vec
+		images;		   /* in build order: dependencies first, else file order */
+	int64_t source_date_epoch; /* config: source_date_epoch, else RECIPE_DEFAULT_EPOCH */
 };
 void stackerfile_cleanup(struct stackerfile *s);
 

@@ -1,7 +1,7 @@
 /*
- * Strict YAML: libyaml's events into a node tree. Refused with position: duplicate keys, anchors,
- * aliases, tags, merge keys, directives, several documents, non-scalar keys, depth over
- * LIMIT_YAML_DEPTH, files over LIMIT_STACKERFILE_BYTES, invalid UTF-8, control characters.
+ * Strict YAML: libyaml's events into a node tree. Refused with position: duplicate keys,
+ * anchors, aliases, tags, merge keys, directives, several documents, non-scalar keys, depth
+ * over LIMIT_YAML_DEPTH, files over LIMIT_STACKERFILE_BYTES, invalid UTF-8, control characters.
  */
 #ifndef RECIPE_YAML_H
 #define RECIPE_YAML_H

@@ -1,0 +1,165 @@
+/*
+ * Names are resolved to indexes once. Since done images stay done, each image remembers how far
+ * its dependencies are met, and a pass costs one look per waiting image: 4096 images in the
+ * worst order take 4096 passes of that, some milliseconds.
+ */
+#include "recipe/order.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/buf.h"
+#include "util/map.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+enum { CYCLE_SHOWN_MAX = 16 };
+
+struct index_vec VEC_OF(size_t);
+
+struct waiting {
+	struct index_vec needs; /* indexes into the file's images */
+	size_t met;		/* so many of them are done */
+	bool done;
+};
+
+struct order {
+	const struct recipe_image_vec *images;
+	struct waiting *waiting; /* one an image */
+	struct map by_name;	 /* name -> struct recipe_image, borrowed */
+};
+
+static void order_cleanup(struct order *o)
+{
+	for (size_t i = 0; o->waiting && i < o->images->len; i++)
+		vec_free(&o->waiting[i].needs);
+	free(o->waiting);
+	map_cleanup(&o->by_name);
+}
+
+/* The k-th image that `image` needs by name, NULL if it does not need one there: its base comes
+ * first, then each import. */
+static const char *needed_name(const struct recipe_image *image, size_t k)
+{
+	if (k == 0)
+		return image->from == FROM_BUILT ? image->from_image : image->from_source.image;
+	return image->imports.items[k - 1].source.image;
+}
+
+/* Says which images do not exist, and which one may have been meant. */
+static int refuse_missing(const struct order *o, const struct recipe_image *image,
+			  struct err *e)
+{
+	AUTO_FREE const char **names = mem_zalloc(o->images->len, sizeof(*names));
+	AUTO(buf) missing = BUF_INIT(512);
+	AUTO(buf) existing = BUF_INIT(256);
+	const char *nearest = NULL;
+
+	for (size_t i = 0; i < o->images->len; i++) {
+		names[i] = o->images->items[i].name;
+		buf_addf(&existing, "%s'%s'", i > 0 ? ", " : "", names[i]);
+	}
+	for (size_t k = 0; k <= image->imports.len; k++) {
+		const char *name = needed_name(image, k);
+
+		if (!name || map_has(&o->by_name, name))
+			continue;
+		AUTO_FREE char *shown = str_printable(name, strlen(name));
+
+		buf_addf(&missing, "%s'%s'", missing.len > 0 ? ", " : "", shown);
+		if (!nearest)
+			nearest = str_nearest(name, names, o->images->len);
+	}
+	err_at(e, &image->pos, "recipe/unresolved",
+	       "couldn't resolve some dependencies: image '%s' needs %s, which %s", image->name,
+	       buf_text(&missing),
+	       missing.overflowed ? "and more do not exist"
+				  : "the stackerfile does not define");
+	if (nearest)
+		return err_hint(e, "did you mean '%s'?", nearest);
+	return err_hint(e, "the stackerfile defines %s%s", buf_text(&existing),
+			existing.overflowed ? ", ..." : "");
+}
+
+static int resolve(struct order *o, struct err *e)
+{
+	for (size_t i = 0; i < o->images->len; i++)
+		BUG_IF(!map_add(&o->by_name, o->images->items[i].name, &o->images->items[i]));
+	for (size_t i = 0; i < o->images->len; i++) {
+		const struct recipe_image *image = &o->images->items[i];
+
+		for (size_t k = 0; k <= image->imports.len; k++) {
+			const char *name = needed_name(image, k);
+
+			if (!name)
+				continue;
+			const struct recipe_image *needed = map_get(&o->by_name, name);
+
+			if (!needed)
+				return refuse_missing(o, image, e);
+			vec_push(&o->waiting[i].needs, (size_t)(needed - o->images->items));
+		}
+	}
+	return 0;
+}
+
+static bool is_ready(struct order *o, struct waiting *w)
+{
+	while (w->met < w->needs.len && o->waiting[w->needs.items[w->met]].done)
+		w->met++;
+	return w->met == w->needs.len;
+}
+
+/* Every image left over waits for another one left over, so following them must come round. */
+static int refuse_cycle(const struct order *o, struct err *e)
+{
+	AUTO_FREE bool *seen = mem_zalloc(o->images->len, sizeof(*seen));
+	AUTO(buf) path = BUF_INIT(768);
+	size_t at = 0;
+	size_t shown = 0;
+
+	while (o->waiting[at].done)
+		at++;
+	for (; !seen[at]; at = o->waiting[at].needs.items[o->waiting[at].met])
+		seen[at] = true;
+	size_t start = at;
+
+	buf_add_c(&path, o->images->items[start].name);
+	do {
+		at = o->waiting[at].needs.items[o->waiting[at].met];
+		if (++shown < CYCLE_SHOWN_MAX || at == start)
+			buf_addf(&path, " -> %s", o->images->items[at].name);
+		else if (shown == CYCLE_SHOWN_MAX)
+			buf_add_c(&path, " -> ...");
+	} while (at != start);
+	err_at(e, &o->images->items[start].pos, "recipe/cycle",
+	       "couldn't resolve some dependencies: images need each other: %s%s",
+	       buf_text(&path), path.overflowed ? "..." : "");
+	return err_hint(e, "move what the images share into an image of its own");
+}
+
+int order_images(struct recipe_image_vec *images, struct err *e)
+{
+	AUTO(order) o = {.images = images, .by_name = MAP_INIT(NULL)};
+	AUTO_FREE struct recipe_image *sorted = mem_zalloc(images->len, sizeof(*sorted));
+	size_t sorted_len = 0;
+	size_t before;
+
+	o.waiting = mem_zalloc(images->len, sizeof(*o.waiting));
+	if (resolve(&o, e) != 0)
+		return -1;
+	do {
+		before = sorted_len;
+		for (size_t i = 0; i < images->len; i++) {
+			if (o.waiting[i].done || !is_ready(&o, &o.waiting[i]))
+				continue;
+			o.waiting[i].done = true;
+			sorted[sorted_len++] = images->items[i];
+		}
+	} while (sorted_len > before);
+	if (sorted_len < images->len)
+		return refuse_cycle(&o, e);
+	memcpy(images->items, sorted, sorted_len * sizeof(*sorted));
+	return 0;
+}

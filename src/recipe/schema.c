@@ -1,0 +1,223 @@
+/* The table of directives and its one reader. */
+#include "recipe/schema.h"
+
+#include <string.h>
+
+#include "recipe/directive.h"
+#include "util/mem.h"
+#include "util/str.h"
+
+enum schema_status {
+	SCHEMA_WORKS,
+	SCHEMA_LATER, /* known, of a later version */
+	SCHEMA_NEVER, /* would be a hidden input */
+};
+
+/* Shapes a value may have, as bits. */
+enum { SCALAR = 1 << NODE_SCALAR, LIST = 1 << NODE_SEQUENCE, MAP = 1 << NODE_MAPPING };
+
+struct directive {
+	enum schema_scope scope;
+	const char *name;
+	unsigned shapes;
+	enum schema_status status;
+	bool keeps_null;      /* null does not mean absent but is handed to the reader */
+	const char *hint;     /* what to do instead, unless it works */
+	directive_read *read; /* images; other scopes are read as a whole by their owners */
+};
+
+static const struct directive directives[] = {
+	{SCHEMA_CONFIG, "source_date_epoch", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_CONFIG, "prerequisites", LIST, SCHEMA_LATER,
+	 .hint = "build the other stackerfile first, or put its images into this one"},
+
+	{SCHEMA_IMAGE, "os", SCALAR, .keeps_null = true, .read = directive_os},
+	{SCHEMA_IMAGE, "arch", SCALAR, .keeps_null = true, .read = directive_arch},
+	{SCHEMA_IMAGE, "from", MAP, .read = directive_from},
+	{SCHEMA_IMAGE, "imports", SCALAR | LIST, .read = directive_imports},
+	{SCHEMA_IMAGE, "run", SCALAR | LIST, .read = directive_run},
+	{SCHEMA_IMAGE, "build_env", MAP, .read = directive_build_env},
+	{SCHEMA_IMAGE, "build_only", SCALAR, .read = directive_build_only},
+	{SCHEMA_IMAGE, "environment", MAP, .read = directive_environment},
+	{SCHEMA_IMAGE, "cmd", SCALAR | LIST, .read = directive_cmd},
+	{SCHEMA_IMAGE, "entrypoint", SCALAR | LIST, .read = directive_entrypoint},
+	{SCHEMA_IMAGE, "full_command", SCALAR | LIST, .read = directive_full_command},
+	{SCHEMA_IMAGE, "labels", MAP, .read = directive_labels},
+	{SCHEMA_IMAGE, "annotations", MAP, .read = directive_annotations},
+	{SCHEMA_IMAGE, "volumes", LIST, .read = directive_volumes},
+	{SCHEMA_IMAGE, "working_dir", SCALAR, .read = directive_working_dir},
+	{SCHEMA_IMAGE, "runtime_user", SCALAR, .read = directive_runtime_user},
+	{SCHEMA_IMAGE, "import", SCALAR | LIST, SCHEMA_LATER,
+	 .hint = "use 'imports'; files without 'dest' are then at /stacker/imports"},
+	{SCHEMA_IMAGE, "overlay_dirs", LIST, SCHEMA_LATER,
+	 .hint = "use 'imports' with 'path: DIR/' and 'dest: /DIR'"},
+	{SCHEMA_IMAGE, "generate_labels", SCALAR | LIST, SCHEMA_LATER,
+	 .hint = "write fixed labels under 'labels'"},
+	{SCHEMA_IMAGE, "bom", MAP, SCHEMA_LATER, .hint = "remove it"},
+	{SCHEMA_IMAGE, "binds", LIST, SCHEMA_NEVER,
+	 .hint = "bring files in with 'imports', which are part of the recipe, and take "
+		 "results out with 'stacker://IMAGE/PATH'"},
+	{SCHEMA_IMAGE, "build_env_passthrough", LIST, SCHEMA_NEVER,
+	 .hint = "write the variables and their values under 'build_env'"},
+
+	{SCHEMA_FROM, "type", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_FROM, "url", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_FROM, "tag", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_FROM, "hash", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_FROM, "urls", LIST, .status = SCHEMA_WORKS},
+	{SCHEMA_FROM, "size", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_FROM, "insecure", SCALAR, SCHEMA_LATER, .hint = "remove it"},
+
+	{SCHEMA_IMPORT, "path", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_IMPORT, "hash", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_IMPORT, "urls", LIST, .status = SCHEMA_WORKS},
+	{SCHEMA_IMPORT, "size", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_IMPORT, "dest", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_IMPORT, "mode", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_IMPORT, "uid", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_IMPORT, "gid", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_IMPORT, "unpack", SCALAR, .status = SCHEMA_WORKS},
+};
+
+static const char *scope_noun(enum schema_scope scope)
+{
+	switch (scope) {
+	case SCHEMA_CONFIG:
+		return "config directive";
+	case SCHEMA_IMAGE:
+		return "directive";
+	case SCHEMA_FROM:
+		return "image source directive"; /* upstream's words, which tests look for */
+	case SCHEMA_IMPORT:
+		return "import directive";
+	}
+	err_bug("unknown schema scope", __FILE__, __LINE__);
+}
+
+static const char *scope_place(enum schema_scope scope)
+{
+	switch (scope) {
+	case SCHEMA_CONFIG:
+		return "config";
+	case SCHEMA_IMAGE:
+		return "an image";
+	case SCHEMA_FROM:
+		return "from";
+	case SCHEMA_IMPORT:
+		return "an import";
+	}
+	err_bug("unknown schema scope", __FILE__, __LINE__);
+}
+
+static const char *shapes_expected(unsigned shapes)
+{
+	switch (shapes) {
+	case SCALAR:
+		return "a scalar";
+	case LIST:
+		return "a list";
+	case MAP:
+		return "a map";
+	case SCALAR | LIST:
+		return "a text or a list";
+	default:
+		err_bug("unknown shapes", __FILE__, __LINE__);
+	}
+}
+
+static const struct directive *find(enum schema_scope scope, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(directives); i++) {
+		if (directives[i].scope == scope && str_same(directives[i].name, name))
+			return &directives[i];
+	}
+	return NULL;
+}
+
+static int refuse_unknown(enum schema_scope scope, const struct node *key, struct err *e)
+{
+	const char *names[ARRAY_LEN(directives)];
+	size_t names_len = 0;
+	AUTO_FREE char *shown = str_printable(key->text, strlen(key->text));
+
+	for (size_t i = 0; i < ARRAY_LEN(directives); i++) {
+		if (directives[i].scope == scope && directives[i].status == SCHEMA_WORKS)
+			names[names_len++] = directives[i].name;
+	}
+	err_at(e, &key->pos, "recipe/unknown-directive", "unknown %s '%s'", scope_noun(scope),
+	       shown);
+	const char *nearest = str_nearest(key->text, names, names_len);
+
+	return nearest ? err_hint(e, "did you mean '%s'?", nearest) : -1;
+}
+
+static int check_directive(const struct directive *d, const struct node *key,
+			   const struct node *value, struct err *e)
+{
+	switch (d->status) {
+	case SCHEMA_WORKS:
+		if (d->shapes & 1U << value->kind)
+			return 0;
+		return err_at(e, &value->pos, "recipe/wrong-type", "'%s' must be %s, not %s",
+			      d->name, shapes_expected(d->shapes), node_kind_name(value->kind));
+	case SCHEMA_LATER:
+		if (value->kind != NODE_SCALAR && value->len == 0)
+			return 0; /* an empty list asks for nothing */
+		err_at(e, &key->pos, "recipe/not-yet",
+		       "directive '%s' is not supported by this version", d->name);
+		return err_hint(e, "%s", d->hint);
+	case SCHEMA_NEVER:
+		if (value->kind != NODE_SCALAR && value->len == 0)
+			return 0;
+		err_at(e, &key->pos, "recipe/not-hermetic",
+		       "directive '%s' would let unpinned input into the build", d->name);
+		return err_hint(e, "%s", d->hint);
+	}
+	err_bug("unknown schema status", __FILE__, __LINE__);
+}
+
+int schema_check(enum schema_scope scope, const struct node *map, struct err *e)
+{
+	if (map->kind != NODE_MAPPING) {
+		return err_at(e, &map->pos, "recipe/wrong-type", "%s must be a map, not %s",
+			      scope_place(scope),
+			      node_is_null(map) ? "null" : node_kind_name(map->kind));
+	}
+	for (size_t i = 0; i < map->len; i++) {
+		const struct node *key = map->keys[i];
+		const struct directive *d = find(scope, key->text);
+
+		if (!d)
+			return refuse_unknown(scope, key, e);
+		if (!node_is_null(map->items[i]) &&
+		    check_directive(d, key, map->items[i], e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int schema_read_image(const struct node *map, struct recipe_image *image, struct err *e)
+{
+	if (schema_check(SCHEMA_IMAGE, map, e) != 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(directives); i++) {
+		const struct directive *d = &directives[i];
+
+		if (!d->read)
+			continue;
+		const struct node *value = node_get(map, d->name);
+
+		if (!value || (node_is_null(value) && !d->keeps_null))
+			continue;
+		if (d->read(value, image, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+const struct node *schema_get(const struct node *map, const char *key)
+{
+	const struct node *value = node_get(map, key);
+
+	return value && !node_is_null(value) ? value : NULL;
+}

@@ -1,0 +1,222 @@
+/* From text to images: the document's top level, image names, defaults. */
+#include "recipe/stackerfile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "recipe/import.h"
+#include "recipe/order.h"
+#include "recipe/schema.h"
+#include "recipe/source.h"
+#include "recipe/value.h"
+#include "recipe/yaml_text.h"
+#include "util/limits.h"
+#include "util/str.h"
+
+#define EPOCH_MAX INT64_C(253402300799) /* 9999-12-31T23:59:59Z, the last that RFC 3339 holds  \
+					 */
+#define CONFIG_KEY "config"
+
+static void recipe_image_cleanup(struct recipe_image *image)
+{
+	free(image->name);
+	recipe_source_cleanup(&image->from_source);
+	free(image->from_layout);
+	free(image->from_ref);
+	free(image->from_image);
+	for (size_t i = 0; i < image->imports.len; i++)
+		recipe_import_cleanup(&image->imports.items[i]);
+	vec_free(&image->imports);
+	free(image->run);
+	map_cleanup(&image->environment);
+	map_cleanup(&image->build_env);
+	map_cleanup(&image->labels);
+	map_cleanup(&image->annotations);
+	strvec_cleanup(&image->cmd);
+	strvec_cleanup(&image->entrypoint);
+	strvec_cleanup(&image->full_command);
+	strvec_cleanup(&image->volumes);
+	free(image->working_dir);
+	free(image->runtime_user);
+	free(image->os);
+	free(image->arch);
+}
+
+void stackerfile_cleanup(struct stackerfile *s)
+{
+	for (size_t i = 0; i < s->images.len; i++)
+		recipe_image_cleanup(&s->images.items[i]);
+	vec_free(&s->images);
+	yaml_document_cleanup(&s->document);
+}
+
+/* Substitution works on the raw text, comments included, so that is where it is looked for. */
+static int refuse_substitution(const char *text, size_t len, const char *file, struct err *e)
+{
+	enum { SHOWN_MAX = 60 };
+	const char *at = memmem(text, len, "${{", 3);
+
+	if (!at)
+		return 0;
+	size_t left = len - (size_t)(at - text);
+	const char *end = memmem(at, left, "}}", 2);
+	size_t shown_len = end ? (size_t)(end - at) + 2 : left;
+	AUTO_FREE char *shown =
+		str_printable(at, shown_len < SHOWN_MAX ? shown_len : SHOWN_MAX);
+	struct pos pos = yaml_text_pos(text, (size_t)(at - text), file);
+
+	err_at(e, &pos, "recipe/not-yet", "substitution '%s' is not supported by this version",
+	       shown);
+	return err_hint(e, "write the value itself");
+}
+
+static bool is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* The OCI ref-name grammar: runs of letters and digits, joined by one of -._:@+, by "--", or by
+ * "/" (the ":" is refused before). */
+static bool is_ref_name(const char *text)
+{
+	for (;;) {
+		if (!is_alnum(*text))
+			return false;
+		while (is_alnum(*text))
+			text++;
+		if (*text == '\0')
+			return true;
+		if (!strchr("-._@+/", *text))
+			return false;
+		text += str_has_prefix(text, "--") ? 2 : 1;
+	}
+}
+
+static int check_name(const struct node *key, struct err *e)
+{
+	size_t len = strlen(key->text);
+	AUTO_FREE char *shown = str_printable(key->text, len);
+
+	if (len > LIMIT_IMAGE_NAME_BYTES) {
+		return err_at(e, &key->pos, "recipe/bad-name",
+			      "image name of %zu bytes is over the limit of %d", len,
+			      LIMIT_IMAGE_NAME_BYTES);
+	}
+	if (strchr(key->text, ':')) {
+		return err_at(e, &key->pos, "recipe/bad-name",
+			      "':' is forbidden in image name '%s'", shown);
+	}
+	if (!is_ref_name(key->text)) {
+		err_at(e, &key->pos, "recipe/bad-name", "image name '%s' is not valid", shown);
+		return err_hint(e,
+				"use letters and digits, joined by one of - . _ @ + or by '/'");
+	}
+	return 0;
+}
+
+static int read_config(const struct node *config, struct stackerfile *s, struct err *e)
+{
+	s->source_date_epoch = RECIPE_DEFAULT_EPOCH;
+	if (!config)
+		return 0;
+	if (schema_check(SCHEMA_CONFIG, config, e) != 0)
+		return -1;
+	const struct node *epoch = schema_get(config, "source_date_epoch");
+
+	return epoch ? value_integer(epoch, "source_date_epoch", EPOCH_MAX,
+				     &s->source_date_epoch, e)
+		     : 0;
+}
+
+static int read_image(const struct node *key, const struct node *value,
+		      const char *default_arch, struct recipe_image *image, struct err *e)
+{
+	const struct node *from = NULL;
+
+	if (check_name(key, e) != 0)
+		return -1;
+	image->name = mem_strdup(key->text);
+	image->pos = key->pos;
+	image->os = mem_strdup("linux");
+	image->arch = mem_strdup(default_arch);
+	if (value->kind == NODE_MAPPING)
+		from = schema_get(value, "from");
+	if (schema_read_image(value, image, e) != 0)
+		return -1;
+	if (from)
+		return 0;
+	err_at(e, &key->pos, "recipe/no-base", "invalid layer: no base for image '%s'",
+	       image->name);
+	return err_hint(e, "add 'from:', for example 'from: {type: scratch}'");
+}
+
+static int read_images(const struct node *root, const char *default_arch, struct stackerfile *s,
+		       struct err *e)
+{
+	for (size_t i = 0; i < root->len; i++) {
+		AUTO(recipe_image)
+		image = {
+			.environment = MAP_INIT(free),
+			.build_env = MAP_INIT(free),
+			.labels = MAP_INIT(free),
+			.annotations = MAP_INIT(free),
+		};
+
+		if (str_same(root->keys[i]->text, CONFIG_KEY))
+			continue;
+		if (s->images.len == LIMIT_IMAGES) {
+			return err_at(e, &root->keys[i]->pos, "recipe/too-big",
+				      "more than %d images in one stackerfile", LIMIT_IMAGES);
+		}
+		if (read_image(root->keys[i], root->items[i], default_arch, &image, e) != 0)
+			return -1;
+		vec_push(&s->images, image);
+		image = (struct recipe_image){0};
+	}
+	return 0;
+}
+
+static int read_root(const struct node *root, const char *default_arch, struct stackerfile *s,
+		     struct err *e)
+{
+	struct pos start = {.file = s->document.file, .line = 1, .column = 1};
+
+	if (root && !node_is_null(root) && root->kind != NODE_MAPPING) {
+		return err_at(e, &root->pos, "recipe/wrong-type",
+			      "a stackerfile must be a map of images, not %s",
+			      node_kind_name(root->kind));
+	}
+	if (root && root->kind == NODE_MAPPING) {
+		if (read_config(schema_get(root, CONFIG_KEY), s, e) != 0 ||
+		    read_images(root, default_arch, s, e) != 0)
+			return -1;
+	}
+	if (s->images.len > 0)
+		return order_images(&s->images, e);
+	err_at(e, &start, "recipe/no-images", "no image in the stackerfile");
+	return err_hint(e, "add one, for example 'NAME: {from: {type: scratch}}'");
+}
+
+int stackerfile_parse(const char *text, size_t len, const char *file, const char *default_arch,
+		      struct stackerfile *ret, struct err *e)
+{
+	AUTO(stackerfile) s = {0};
+
+	if (len <= LIMIT_STACKERFILE_BYTES && refuse_substitution(text, len, file, e) != 0)
+		return -1;
+	if (yaml_parse(text, len, file, &s.document, e) != 0 ||
+	    read_root(s.document.root, default_arch, &s, e) != 0)
+		return -1;
+	*ret = s;
+	s = (struct stackerfile){0};
+	return 0;
+}
+
+const struct recipe_image *stackerfile_find(const struct stackerfile *s, const char *name)
+{
+	for (size_t i = 0; i < s->images.len; i++) {
+		if (str_same(s->images.items[i].name, name))
+			return &s->images.items[i];
+	}
+	return NULL;
+}
