@@ -20,7 +20,7 @@ PACKAGES := libseccomp libcap libarchive libcrypto yaml-0.1 libcurl jansson zlib
 BUILD_DEBS := gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev \
 	libyaml-dev libcurl4-openssl-dev libjansson-dev zlib1g-dev libzstd-dev scdoc
 RUN_DEBS := uidmap ca-certificates
-TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static passwd util-linux
+TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static procps xz-utils passwd util-linux
 DEV_DEBS := clang clang-format clang-tidy cppcheck shellcheck bubblewrap
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -79,6 +79,10 @@ MAN_SOURCES := $(sort $(wildcard docs/*.[1-9].scd))
 MAN_PAGES := $(MAN_SOURCES:docs/%.scd=$(BUILD)/man/%)
 EXAMPLES := $(sort $(wildcard examples/*/*))
 
+# `make V=1` shows whole commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) '$(2)')
+
 JOBS := $(shell nproc 2>/dev/null || echo 1)
 
 .PHONY: all
@@ -89,11 +93,13 @@ $(BUILD)/stacker: $(OUT)/stacker FORCE
 	@cmp -s $< $@ || { cp -f $< $@.new && mv -f $@.new $@; }
 
 $(OUT)/stacker: $(MAIN_OBJECT) $(LIB)
-	$(CC) $(OUR_CFLAGS) $(CFLAGS) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
 
 $(LIB): $(LIB_OBJECTS)
 	@rm -f $@
-	$(AR) rcsD $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcsD $@ $^
 
 # The stamp changes when the flags do, so that objects of other flags are never linked together.
 $(OUT)/flags: FORCE
@@ -105,36 +111,43 @@ FORCE:
 
 $(OUT)/%.o: src/%.c $(OUT)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(COMPILE) -c -o $@ $<
 
 $(OUT)/%.o: src/%.S $(OUT)/flags $(POLICY)
 	@mkdir -p $(@D)
-	$(CC) -I. $(CPPFLAGS) -c -o $@ $<
+	$(call say,AS,$<)
+	$(Q)$(CC) -I. $(CPPFLAGS) -c -o $@ $<
 
 $(OUT)/tests/%: tests/unit/%.c $(LIB) $(OUT)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -Itests/unit -Wno-missing-prototypes $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< $(LIB) \
+	$(call say,TEST,$<)
+	$(Q)$(COMPILE) -Itests/unit -Wno-missing-prototypes $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< $(LIB) \
 		$(PKG_LIBS) -lcmocka $(LDLIBS)
 
 $(OUT)/fuzz/%: tests/fuzz/%.c $(LIB) $(OUT)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -Itests/fuzz -Wno-missing-prototypes -fsanitize=fuzzer $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< \
+	$(call say,FUZZ,$<)
+	$(Q)$(COMPILE) -Itests/fuzz -Wno-missing-prototypes -fsanitize=fuzzer $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< \
 		$(LIB) $(PKG_LIBS) $(LDLIBS)
 
 # Every corpus is replayed in every test run, without the fuzzing engine.
 $(OUT)/replay/%: tests/fuzz/%.c tests/fuzz/replay_main.c $(LIB) $(OUT)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -Itests/fuzz -Wno-missing-prototypes $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< \
+	$(call say,FUZZ,$<)
+	$(Q)$(COMPILE) -Itests/fuzz -Wno-missing-prototypes $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< \
 		tests/fuzz/replay_main.c $(LIB) $(PKG_LIBS) $(LDLIBS)
 
 # What a test puts into a sandbox to look around there: static, since the sandbox has no libraries.
 $(BUILD)/probes/%: tests/probes/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -static -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -static -o $@ $<
 
 $(BUILD)/man/%: docs/%.scd
 	@mkdir -p $(@D)
-	SOURCE_DATE_EPOCH=$(RELEASE_EPOCH) scdoc < $< > $@.new && mv -f $@.new $@
+	$(call say,MAN,$<)
+	$(Q)SOURCE_DATE_EPOCH=$(RELEASE_EPOCH) scdoc < $< > $@.new && mv -f $@.new $@
 
 .PHONY: deps deps-dev
 deps: ## install the Debian packages that building, demo and tests need
@@ -224,6 +237,6 @@ clean: ## remove build/
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo '  MODE=release|debug|asan|fuzz|cov  CC  CFLAGS  LDFLAGS  PREFIX  DESTDIR  BUILD  TIME'
+	@echo '  MODE=release|debug|asan|fuzz|cov  CC  CFLAGS  LDFLAGS  PREFIX  DESTDIR  BUILD  TIME  V=1'
 
 -include $(LIB_OBJECTS:.o=.d) $(MAIN_OBJECT:.o=.d) $(UNIT_BINARIES:=.d) $(FUZZ_BINARIES:=.d) $(REPLAY_BINARIES:=.d)

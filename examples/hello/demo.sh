@@ -31,10 +31,6 @@ if ! run_stacker build --hermetic -f stacker.yaml; then
 	exit 1
 fi
 
-say "the image"
-jq -r '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == "hello") |
-	"hello " + .digest' oci/index.json
-
 # The image's own dynamic linker and C library run the program, so that nothing of this machine is
 # needed but a kernel; and no container engine either.
 say "running it"

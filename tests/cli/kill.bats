@@ -40,8 +40,8 @@ write_project() {
 leftover_processes() {
 	local proc
 	for proc in /proc/[0-9]*; do
-		if [[ $(readlink "$proc/exe" 2>/dev/null) == *"$MARK"* ]] ||
-			tr '\0' '\n' <"$proc/environ" 2>/dev/null | grep -qx "MARK=$MARK"; then
+		if [[ $(readlink "$proc/exe") == *"$MARK"* ]] || grep -qa "^[^ ]*$MARK" "$proc/cmdline" ||
+			tr '\0' '\n' <"$proc/environ" | grep -qx "MARK=$MARK"; then
 			echo "${proc##*/} $(tr '\0' ' ' <"$proc/cmdline")"
 		fi
 	done 2>/dev/null
