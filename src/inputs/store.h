@@ -24,6 +24,8 @@ void store_cleanup(struct store *s);
 /* Opens or creates store/ below the state directory `state_fd` (also writes oci-layout). */
 int store_open(int state_fd, struct store *ret, struct err *e) WARN_UNUSED;
 bool store_has(const struct store *s, const struct digest *d);
+/* As store_has; gives the length found, which like the content is not verified yet. */
+bool store_blob_stat(const struct store *s, const struct digest *d, uint64_t *ret_len);
 /* Opens read-only; absent is ERR_INPUT "store/absent". Nothing is verified yet. */
 int store_blob_open(const struct store *s, const struct digest *d, int *ret_fd,
 		    struct err *e) WARN_UNUSED;
@@ -36,7 +38,9 @@ int store_blob_read(const struct store *s, const struct digest *d, struct buf *b
 /* An unnamed writable file in the store's file system. */
 int store_stage_open(const struct store *s, int *ret_fd, struct err *e) WARN_UNUSED;
 /* Hashes the staged file (sha256 and, if `expected` is sha512, that too), compares with
- * `expected` (NULL: none) and `expected_len` (-1: none), then links it into place. */
+ * `expected` (NULL: none) and `expected_len` (-1: none), then links it into place; a damaged
+ * blob under that name is replaced. `fd` may be read-only and stays the caller's; nobody may hold
+ * it for writing any more. ERR_MISMATCH "store/wrong-hash", "store/wrong-size". */
 int store_stage_commit(const struct store *s, int fd, const struct digest *expected,
 		       int64_t expected_len, struct digest *ret_sha256, uint64_t *ret_len,
 		       struct err *e) WARN_UNUSED;
