@@ -24,5 +24,9 @@ struct sandbox_idmap {
 int sandbox_idmap_find(struct sandbox_idmap *ret, struct err *e) WARN_UNUSED;
 /* Writes the maps of `pid` from its parent; setgroups stays allowed. */
 int sandbox_idmap_write(const struct sandbox_idmap *m, pid_t pid, struct err *e) WARN_UNUSED;
+/* Maps the same ids to themselves, for a process that needs privileges over them but must stay
+ * who it is (verify's second rebuild, which gets a host name of its own). */
+int sandbox_idmap_write_identity(const struct sandbox_idmap *m, pid_t pid,
+				 struct err *e) WARN_UNUSED;
 
 #endif

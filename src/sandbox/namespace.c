@@ -1,0 +1,187 @@
+/*
+ * User, mount, pid, net, ipc, uts and cgroup namespaces in one clone3. Parent and child talk
+ * over a socket pair: "ready" from the child, then the parent writes the id maps, then "go".
+ */
+#include "sandbox/namespace_internal.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/keyctl.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "util/mem.h"
+
+#define NAMESPACES                                                                             \
+	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS |            \
+	 CLONE_NEWIPC | CLONE_NEWCGROUP)
+
+static int clone_failed(struct err *e)
+{
+	int saved = errno;
+	err_sys(e, "cannot create the namespaces of a sandbox");
+	err_recode(e, ERR_SANDBOX, "sandbox/namespaces");
+	if (saved == EAGAIN)
+		return err_hint(e, "this user runs too many processes already");
+	if (saved == ENOSPC || saved == EUSERS)
+		return err_hint(
+			e, "raise the limits in /proc/sys/user/ (max_user_namespaces ...)");
+	return err_hint(
+		e, "user namespaces are switched off; see /proc/sys/user/max_user_namespaces, "
+		   "/proc/sys/kernel/unprivileged_userns_clone and "
+		   "/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
+}
+
+/*
+ * The kernel fixes the process limit of a user namespace to its creator's soft RLIMIT_NPROC at
+ * the moment of creation; set later, it would count each of the 65536 ids alone and stop no
+ * fork bomb that changes its id. The soft limit is lowered for the clone only: we have no
+ * threads.
+ */
+static long clone_limited(struct clone_args *args, uint64_t nproc)
+{
+	struct rlimit old, lowered;
+	if (nproc == 0 || getrlimit(RLIMIT_NPROC, &old) < 0 || old.rlim_cur <= nproc)
+		return syscall(SYS_clone3, args, sizeof(*args));
+	lowered = (struct rlimit){.rlim_cur = nproc, .rlim_max = old.rlim_max};
+	if (setrlimit(RLIMIT_NPROC, &lowered) < 0)
+		return -1;
+	long pid = syscall(SYS_clone3, args, sizeof(*args));
+	int saved = errno;
+	if (pid != 0 && setrlimit(RLIMIT_NPROC, &old) < 0)
+		BUG_IF("a soft limit can always be raised to the hard one");
+	errno = saved;
+	return pid;
+}
+
+static bool tell(int channel)
+{
+	char byte = 0;
+	return send(channel, &byte, 1, MSG_NOSIGNAL) == 1;
+}
+
+static bool listen_for(int channel)
+{
+	char byte;
+	ssize_t n;
+	do {
+		n = recv(channel, &byte, 1, 0);
+	} while (n < 0 && errno == EINTR);
+	return n == 1;
+}
+
+static int start_child(int channel, struct err *e)
+{
+	/* The parent is outside our pid namespace, so that getppid() says 0 whether it lives or
+	 * not: the channel tells. Dumpable, because /proc/PID/uid_map belongs to root otherwise
+	 * and a parent that is not root could not write it; nothing hostile runs yet. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+		return err_sys(e, "cannot prepare a sandbox process");
+	if (!tell(channel) || !listen_for(channel))
+		_exit(1);
+	/* Before anything is mounted: nothing may propagate back to the host. */
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_sys(e, "cannot make the mounts of a sandbox private");
+	setsid();
+	return 0;
+}
+
+static int start_parent(const struct namespace_spec *spec, const struct proc *child,
+			int channel, struct err *e)
+{
+	if (!listen_for(channel))
+		return err_set(e, ERR_SANDBOX, "sandbox/namespaces",
+			       "a sandbox process died before it started");
+	if (sandbox_idmap_write(spec->idmap, child->pid, e) < 0)
+		return -1;
+	if (!tell(channel))
+		return err_set(e, ERR_SANDBOX, "sandbox/namespaces",
+			       "a sandbox process died while its ids were mapped");
+	return 0;
+}
+
+int namespace_spawn(const struct namespace_spec *spec, struct proc *ret, bool *ret_is_child,
+		    int *ret_channel, struct err *e)
+{
+	int ends[2], pidfd = -1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return err_sys(e, "cannot create a socket pair");
+	AUTO_CLOSE int ours = ends[0];
+	AUTO_CLOSE int theirs = ends[1];
+	struct clone_args args = {
+		.flags = NAMESPACES | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+		.pidfd = (uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	long pid = clone_limited(&args, spec->nproc);
+	if (pid < 0)
+		return clone_failed(e);
+	*ret_is_child = pid == 0;
+	if (pid == 0) {
+		close(TAKE_FD(ours));
+		if (start_child(theirs, e) < 0)
+			return -1;
+		*ret_channel = TAKE_FD(theirs);
+		return 0;
+	}
+	AUTO(proc) child = {.pid = (pid_t)pid, .pidfd = pidfd};
+	close(TAKE_FD(theirs));
+	if (start_parent(spec, &child, ours, e) < 0)
+		return -1;
+	*ret_channel = TAKE_FD(ours);
+	*ret = child;
+	child = (struct proc)PROC_INIT;
+	return 0;
+}
+
+int namespace_become_root(int channel, struct err *e)
+{
+	char byte;
+	if (setresgid(0, 0, 0) < 0 || setgroups(0, NULL) < 0 || setresuid(0, 0, 0) < 0)
+		return err_sys(e, "cannot become root of the sandbox");
+	/* A change of ids clears the death signal: armed again, then checked that it is not
+	 * late. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_sys(e, "cannot prepare a sandbox process");
+	if (recv(channel, &byte, 1, MSG_DONTWAIT) == 0)
+		_exit(1);
+	umask(022);
+	return 0;
+}
+
+static int loopback_up(struct err *e)
+{
+	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+		return err_sys(e, "cannot bring up the loopback of the sandbox");
+	return 0;
+}
+
+int namespace_settle(struct err *e)
+{
+	static const char host[] = "stacker", domain[] = "(none)";
+	if (sethostname(host, sizeof(host) - 1) < 0 ||
+	    setdomainname(domain, sizeof(domain) - 1) < 0)
+		return err_sys(e, "cannot set the host name of the sandbox");
+	/* Possession of the caller's session keyring would cross the user namespace. */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+		return err_sys(e, "cannot leave the session keyring");
+	return loopback_up(e);
+}
+
+void namespace_kill(const struct proc *p)
+{
+	if (p->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+}
