@@ -1,0 +1,314 @@
+/*
+ * One step from both sides: the child builds the sandbox and becomes its pid 1; the supervisor
+ * maps its ids, passes its output on, watches the clock, and knows that nothing is left when
+ * the pidfd of pid 1 becomes readable. The order of construction is that of
+ * reference/security.md section 5; what the steps before leave behind is what the next one
+ * needs.
+ */
+#include "sandbox/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "sandbox/mount_internal.h"
+#include "sandbox/namespace_internal.h"
+#include "sandbox/seccomp_internal.h"
+#include "sandbox/step_internal.h"
+#include "sandbox/wire_internal.h"
+#include "util/clock.h"
+#include "util/limits.h"
+#include "util/mem.h"
+#include "util/proc.h"
+
+#define SCRATCH_BYTES (4 * MIB) /* the skeleton and the links of an overlay */
+
+enum { READ_END, WRITE_END };
+
+/* The supervisor's reading ends and the child's writing ends. */
+struct channels {
+	int output[2], error[2], status[2];
+};
+#define CHANNELS_INIT                                                                          \
+	{                                                                                      \
+		{-1, -1}, {-1, -1},                                                            \
+		{                                                                              \
+			-1, -1                                                                 \
+		}                                                                              \
+	}
+
+struct step {
+	const struct sandbox_spec *spec;
+	struct seccomp_program step_filter, init_filter;
+	struct mount_source roots;
+	struct channels channels;
+	struct proc child;
+	int line; /* the socket of namespace_spawn */
+	uint64_t started_ms;
+	uint64_t log_bytes;
+	struct sandbox_result result;
+};
+#define STEP_INIT(s)                                                                           \
+	{                                                                                      \
+		.spec = (s), .roots = MOUNT_SOURCE_INIT, .channels = CHANNELS_INIT,            \
+		.child = PROC_INIT, .line = -1                                                 \
+	}
+
+static void close_side(struct channels *c, int side)
+{
+	mem_close_cleanup(&c->output[side]);
+	mem_close_cleanup(&c->error[side]);
+	mem_close_cleanup(&c->status[side]);
+	c->output[side] = c->error[side] = c->status[side] = -1;
+}
+
+static void step_cleanup(struct step *s)
+{
+	proc_cleanup(&s->child);
+	seccomp_program_cleanup(&s->step_filter);
+	seccomp_program_cleanup(&s->init_filter);
+	mount_source_cleanup(&s->roots);
+	mem_close_cleanup(&s->line);
+	close_side(&s->channels, READ_END);
+	close_side(&s->channels, WRITE_END);
+}
+
+static int make_dir(const char *name, struct err *e)
+{
+	if (mkdirat(AT_FDCWD, name, 0755) < 0)
+		return err_sys(e, "cannot make '%s' of the sandbox", name);
+	return 0;
+}
+
+static int attach_roots(struct mount_source *roots, struct err *e)
+{
+	if (make_dir("roots", e) < 0 || make_dir("root", e) < 0 || make_dir("empty", e) < 0)
+		return -1;
+	AUTO_CLOSE int target = openat(AT_FDCWD, "roots", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (target < 0)
+		return err_sys(e, "cannot open 'roots' of the sandbox");
+	if (mount_restrict(roots->tree_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, "roots", e) <
+	    0)
+		return -1;
+	return mount_attach(roots->tree_fd, target, "roots", e);
+}
+
+static int mount_root(const struct sandbox_spec *spec, struct err *e)
+{
+	struct mount_overlay o = {
+		.prefix = "../roots/",
+		.lowers = spec->lowers,
+		.lowers_len = spec->lowers_len,
+		.bottom = "../skel",
+		.upper = spec->upper,
+		.work = spec->work,
+		.target = "../root",
+		.is_volatile = true,
+	};
+	return mount_overlay(&o, e);
+}
+
+static int build_sandbox(struct step *s, struct err *e)
+{
+	if (mount_source_open(&s->roots, e) < 0 || namespace_become_root(s->line, e) < 0 ||
+	    proc_forbid_namespaces(e) < 0 || mount_scratch(SCRATCH_BYTES, e) < 0 ||
+	    attach_roots(&s->roots, e) < 0 || skeleton_make(e) < 0 ||
+	    mount_root(s->spec, e) < 0)
+		return -1;
+	AUTO_CLOSE int root = openat(AT_FDCWD, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return err_sys(e, "cannot open the root of the sandbox");
+	if (skeleton_fill(s->spec, root, e) < 0 || namespace_settle(e) < 0)
+		return -1;
+	if (fchdir(root) < 0)
+		return err_sys(e, "cannot enter the root of the sandbox");
+	return mount_switch_root(e);
+}
+
+static _Noreturn void child_main(struct step *s, const struct err *spawn_error)
+{
+	struct err e = ERR_INIT;
+	struct init_fds fds = {
+		.null_fd = -1,
+		.output_fd = s->channels.output[WRITE_END],
+		.error_fd = s->channels.error[WRITE_END],
+		.status_fd = s->channels.status[WRITE_END],
+	};
+	struct init_programs programs = {&s->step_filter, &s->init_filter};
+	if (spawn_error != NULL)
+		e = *spawn_error;
+	else if (build_sandbox(s, &e) == 0) {
+		fds.null_fd = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+		if (fds.null_fd < 0)
+			err_sys(&e, "cannot open '/dev/null' of the sandbox");
+	}
+	if (fds.null_fd < 0) {
+		wire_err_send(fds.error_fd, &e);
+		_exit(1);
+	}
+	init_main(s->spec, &programs, &fds);
+}
+
+/* Passes on what is there; false at the end or, for now, at nothing more. */
+static bool pass_output(struct step *s)
+{
+	char bytes[65536];
+	ssize_t n = read(s->channels.output[READ_END], bytes, sizeof(bytes));
+	if (n <= 0)
+		return n < 0 && errno == EINTR;
+	uint64_t cap = s->spec->max_log_bytes ? s->spec->max_log_bytes : LIMIT_STEP_LOG_BYTES;
+	uint64_t room = cap - s->log_bytes;
+	size_t len = (uint64_t)n > room ? (size_t)room : (size_t)n;
+	s->result.log_overflow |= (uint64_t)n > room;
+	s->log_bytes += len;
+	if (len > 0 && s->spec->output != NULL)
+		s->spec->output(s->spec->ctx, bytes, len);
+	return !s->result.log_overflow;
+}
+
+/* Milliseconds for poll, -1 without a limit. */
+static int time_left(const struct step *s)
+{
+	uint64_t limit = s->spec->policy->limits.wall_ms;
+	uint64_t used = clock_monotonic_ms() - s->started_ms;
+	if (limit == 0)
+		return -1;
+	if (used >= limit)
+		return 0;
+	return limit - used > INT32_MAX ? INT32_MAX : (int)(limit - used);
+}
+
+static int log_limit(const struct step *s, struct err *e)
+{
+	return err_set(e, ERR_SANDBOX, "sandbox/log-limit",
+		       "the step of '%s' wrote more than %llu bytes of output", s->spec->label,
+		       (unsigned long long)s->log_bytes);
+}
+
+static int time_limit(struct step *s, struct err *e)
+{
+	s->result.timed_out = true;
+	return err_set(e, ERR_SANDBOX, "sandbox/time-limit",
+		       "the step of '%s' did not end within %llu ms", s->spec->label,
+		       (unsigned long long)s->spec->policy->limits.wall_ms);
+}
+
+/* Until pid 1 is gone, or must go: the caller's cleanup kills it. */
+static int watch(struct step *s, struct err *e)
+{
+	for (;;) {
+		struct pollfd p[] = {{.fd = s->channels.output[READ_END], .events = POLLIN},
+				     {.fd = s->child.pidfd, .events = POLLIN},
+				     {.fd = proc_interrupt_fd(), .events = POLLIN}};
+		int n = poll(p, ARRAY_LEN(p), time_left(s));
+		if (n < 0 && errno != EINTR)
+			return err_sys(e, "cannot wait for a step");
+		if (n < 0)
+			continue;
+		if (p[2].revents != 0 && proc_interrupted(e))
+			return -1;
+		if (p[0].revents != 0)
+			pass_output(s);
+		if (s->result.log_overflow)
+			return log_limit(s, e);
+		if (p[1].revents != 0)
+			return 0;
+		/* A step that closed its output while it runs on must not make this loop spin.
+		 */
+		if (p[0].revents == POLLHUP) {
+			close(s->channels.output[READ_END]);
+			s->channels.output[READ_END] = -1;
+		}
+		if (time_left(s) == 0)
+			return time_limit(s, e);
+	}
+}
+
+static int init_died(const struct step *s, const struct proc_status *status, struct err *e)
+{
+	err_set(e, ERR_SANDBOX, "sandbox/init-died", "the sandbox of '%s' was %s (%d)",
+		s->spec->label, status->exited ? "given up" : "killed by a signal",
+		status->code);
+	return err_hint(e, "it was killed from outside, or the machine ran out of memory");
+}
+
+/* Everything in the pid namespace is dead: whatever the pipes hold is all there will ever be.
+ */
+static int conclude(struct step *s, struct err *e)
+{
+	struct proc_status init;
+	struct err theirs = ERR_INIT;
+	bool ended;
+	int status;
+	while (s->channels.output[READ_END] >= 0 && pass_output(s))
+		;
+	if (s->result.log_overflow)
+		return log_limit(s, e);
+	if (proc_wait(&s->child, -1, &ended, &init, e) < 0)
+		return -1;
+	if (wire_err_receive(s->channels.error[READ_END], &theirs)) {
+		*e = theirs;
+		return err_wrap(e, "step of '%s'", s->spec->label);
+	}
+	if (read(s->channels.status[READ_END], &status, sizeof(status)) !=
+	    (ssize_t)sizeof(status))
+		return init_died(s, &init, e);
+	s->result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return 0;
+}
+
+static int prepare(struct step *s, struct err *e)
+{
+	const struct sandbox_spec *spec = s->spec;
+	struct channels *c = &s->channels;
+	if (strlen(spec->script) > LIMIT_SCRIPT_BYTES)
+		return err_set(e, ERR_SANDBOX, "sandbox/script-too-big",
+			       "the script of '%s' is longer than %llu bytes", spec->label,
+			       (unsigned long long)LIMIT_SCRIPT_BYTES);
+	if (seccomp_program_compile(&spec->policy->seccomp[POLICY_STEP], &s->step_filter, e) <
+		    0 ||
+	    seccomp_program_compile(&spec->policy->seccomp[POLICY_INIT], &s->init_filter, e) <
+		    0 ||
+	    mount_source_prepare(spec->roots_fd, &s->roots, e) < 0)
+		return -1;
+	if (pipe2(c->output, O_CLOEXEC) < 0 || pipe2(c->error, O_CLOEXEC) < 0 ||
+	    pipe2(c->status, O_CLOEXEC) < 0)
+		return err_sys(e, "cannot create a pipe");
+	if (fcntl(c->output[READ_END], F_SETFL, O_NONBLOCK) < 0)
+		return err_sys(e, "cannot prepare a pipe");
+	return 0;
+}
+
+static int run(struct step *s, struct err *e)
+{
+	struct namespace_spec spec = {.idmap = s->spec->idmap,
+				      .nproc = s->spec->policy->limits.nproc};
+	bool is_child = false;
+	s->started_ms = clock_monotonic_ms();
+	if (prepare(s, e) < 0)
+		return -1;
+	int r = namespace_spawn(&spec, &s->child, &is_child, &s->line, e);
+	if (is_child)
+		child_main(s, r < 0 ? e : NULL);
+	if (r < 0)
+		return -1;
+	close_side(&s->channels, WRITE_END);
+	r = watch(s, e);
+	if (r == 0)
+		r = conclude(s, e);
+	s->result.wall_ms = clock_monotonic_ms() - s->started_ms;
+	return r;
+}
+
+int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret, struct err *e)
+{
+	struct step s = STEP_INIT(spec);
+	BUG_IF(spec->upper == NULL || spec->work == NULL || spec->script == NULL ||
+	       spec->env == NULL);
+	int r = run(&s, e);
+	step_cleanup(&s);
+	*ret = s.result;
+	return r;
+}

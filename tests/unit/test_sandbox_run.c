@@ -1,0 +1,378 @@
+/* Steps: their end, their output, their surroundings, and what is left of them. */
+#include "sandbox_fixture.h"
+
+#include <sys/prctl.h>
+
+static struct fixture fx;
+static struct err err;
+
+static int start(void **state)
+{
+	(void)state;
+	fixture_start(&fx);
+	fixture_shell_root(&fx);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	fixture_end(&fx);
+	return 0;
+}
+
+#define expect_step(script, wanted)                                                            \
+	do {                                                                                   \
+		int code_ = fixture_step(&fx, "#!/bin/sh\n" script);                           \
+		assert_string_equal(buf_text(&fx.output), (wanted));                           \
+		assert_int_equal(code_, 0);                                                    \
+	} while (0)
+
+static void test_exit_codes(void **state)
+{
+	(void)state;
+	assert_int_equal(fixture_step(&fx, "#!/bin/sh\nexit 0\n"), 0);
+	assert_int_equal(fixture_step(&fx, "#!/bin/sh\nexit 7\n"), 7);
+	assert_int_equal(fixture_step(&fx, "#!/bin/sh\nkill -9 $$\n"), 137);
+	assert_int_equal(fixture_step(&fx, "#!/bin/sh\nkill -TERM $$\n"), 143);
+}
+
+static void test_output_order(void **state)
+{
+	(void)state;
+	expect_step("echo one; echo two >&2; echo three", "one\ntwo\nthree\n");
+}
+
+static void test_surroundings(void **state)
+{
+	(void)state;
+	expect_step("id -u; id -g; id -G; pwd; umask; cat /etc/issue; echo $0; env",
+		    "0\n0\n0\n/\n0022\nbase\n/stacker/run\nHOME=/root\nPATH=/bin\nPWD=/\n");
+	expect_step("cat /proc/sys/kernel/hostname 2>/dev/null; echo /sys/*; echo /run/*; echo "
+		    "/tmp/*;"
+		    "echo /stacker/*; cat /etc/hosts",
+		    "/sys/*\n/run/*\n/tmp/*\n/stacker/imports /stacker/run\n"
+		    "127.0.0.1 localhost stacker\n::1 localhost stacker\n");
+	expect_step("echo /dev/*; echo /dev/pts/*; ls /proc | grep -v '[0-9]'; echo; ls "
+		    "/proc/self/fd | wc -l",
+		    "/dev/fd /dev/full /dev/null /dev/ptmx /dev/pts /dev/random /dev/shm "
+		    "/dev/stderr "
+		    "/dev/stdin /dev/stdout /dev/tty /dev/urandom /dev/zero\n/dev/pts/ptmx\n"
+		    "self\nthread-self\n\n4\n");
+	expect_step("stat -c '%n %a %u' / /tmp /run /dev /sys /stacker /dev/shm",
+		    "/ 755 0\n/tmp 1777 0\n/run 755 0\n/dev 755 0\n/sys 555 0\n"
+		    "/stacker 755 0\n/dev/shm 1777 0\n");
+	expect_step("ulimit -c; ulimit -n; ulimit -p; ulimit -l; ulimit -s",
+		    "0\n1024\n8192\n64\n8192\n");
+	expect_step(
+		"[ -c /dev/null ] && echo x > /dev/null && read -r x < /dev/null || echo eof",
+		"eof\n");
+}
+
+static void test_writes(void **state)
+{
+	(void)state;
+	struct stat st;
+	expect_step("echo x > /new; chown 1000:1000 /new; rm /etc/issue; echo x > /tmp/gone;"
+		    "mkdir /etc/d; ln /new /link; chmod 4755 /new",
+		    "");
+	assert_int_equal(fstatat(fx.roots_fd, "upper/new", &st, 0), 0);
+	assert_int_equal(st.st_uid, fx.ids.uid_rest + 999);
+	assert_int_equal(st.st_mode & 07777, 04755);
+	assert_int_equal(st.st_nlink, 2);
+	assert_int_equal(fstatat(fx.roots_fd, "upper/etc/issue", &st, 0), 0);
+	assert_true(S_ISCHR(st.st_mode));
+	assert_int_equal(faccessat(fx.roots_fd, "base/etc/issue", F_OK, 0), 0);
+	/* Mount points are the skeleton's, never the layer's. */
+	static const char *const absent[] = {"upper/tmp",      "upper/dev", "upper/proc",
+					     "upper/sys",      "upper/run", "upper/stacker",
+					     "upper/etc/hosts"};
+	for (size_t i = 0; i < ARRAY_LEN(absent); i++)
+		assert_int_equal(faccessat(fx.roots_fd, absent[i], F_OK, AT_SYMLINK_NOFOLLOW),
+				 -1);
+}
+
+static void test_read_only_places(void **state)
+{
+	(void)state;
+	expect_step("for f in /dev/x /sys/x /stacker/x /stacker/imports/x /etc/hosts "
+		    "/stacker/run; do"
+		    " (echo x >> $f) 2>/dev/null && echo $f; done; rm /etc/hosts 2>/dev/null "
+		    "|| echo kept",
+		    "kept\n");
+}
+
+static void test_imports(void **state)
+{
+	(void)state;
+	AUTO_FREE char *dir = path_join(fx.dir, "roots/imports");
+	struct sandbox_result result;
+	shell("mkdir $1; echo data > $1/file; printf '#!/bin/sh\necho ran\n' > $1/tool; chmod "
+	      "755 $1/tool",
+	      dir);
+	fixture_own(&fx);
+	fixture_renew(&fx);
+	struct sandbox_spec spec =
+		fixture_spec(&fx, "#!/bin/sh\ncat /stacker/imports/file; /stacker/imports/tool;"
+				  "(echo x > /stacker/imports/file) 2>/dev/null || echo ro;"
+				  "grep -c stacker-test /proc/self/mountinfo\n");
+	spec.imports = "imports";
+	expect_ok(sandbox_run(&spec, &result, &err));
+	assert_string_equal(buf_text(&fx.output), "data\nran\nro\n0\n");
+}
+
+static void test_layers_stack(void **state)
+{
+	(void)state;
+	AUTO_FREE char *dir = path_join(fx.dir, "roots/second");
+	const char *const lowers[] = {"second", "base"};
+	struct sandbox_result result;
+	shell("mkdir -p $1/etc; echo second > $1/etc/issue", dir);
+	fixture_own(&fx);
+	fixture_renew(&fx);
+	struct sandbox_spec spec = fixture_spec(&fx, "#!/bin/sh\ncat /etc/issue\n");
+	spec.lowers = lowers;
+	spec.lowers_len = 2;
+	expect_ok(sandbox_run(&spec, &result, &err));
+	assert_string_equal(buf_text(&fx.output), "second\n");
+}
+
+static void test_many_layers(void **state)
+{
+	(void)state;
+	enum { LAYERS = 499 };
+	const char *lowers[LAYERS + 1];
+	struct sandbox_result result;
+	AUTO_FREE char *dir = path_join(fx.dir, "roots");
+	shell("cd $1; seq -f layer-%060g 1 498 | xargs mkdir", dir);
+	fixture_own(&fx);
+	fixture_renew(&fx);
+	for (size_t i = 0; i < LAYERS; i++)
+		lowers[i] = i == LAYERS - 1 ? mem_strdup("base")
+					    : mem_printf("layer-%060zu", i + 1);
+	lowers[LAYERS] = "base";
+	struct sandbox_spec spec = fixture_spec(&fx, "#!/bin/sh\ncat /etc/issue\n");
+	spec.lowers = lowers;
+	spec.lowers_len = LAYERS;
+	expect_ok(sandbox_run(&spec, &result, &err));
+	assert_string_equal(buf_text(&fx.output), "base\n");
+	spec.lowers_len = LAYERS + 1;
+	expect_err(sandbox_run(&spec, &result, &err), "sandbox/too-many-layers");
+	for (size_t i = 0; i < LAYERS; i++)
+		mem_free_cleanup(&lowers[i]);
+}
+
+static void expect_exec_error(const char *script, const char *message)
+{
+	struct sandbox_result result;
+	fixture_renew(&fx);
+	struct sandbox_spec spec = fixture_spec(&fx, script);
+	expect_err(sandbox_run(&spec, &result, &err), "sandbox/exec");
+	assert_string_equal(err.message, message);
+}
+
+static void test_exec_errors(void **state)
+{
+	(void)state;
+	expect_exec_error(
+		"#!/bin/none -e\n",
+		"step of 'test': script interpreter '/bin/none' not found in the image");
+	expect_exec_error("#! /etc/issue\n",
+			  "step of 'test': script interpreter '/etc/issue' cannot be executed");
+	expect_exec_error("echo no interpreter\n",
+			  "step of 'test': the script of a step has no interpreter line");
+}
+
+static void test_hostile_mountpoints(void **state)
+{
+	(void)state;
+	static const char *const cases[] = {
+		"ln -s /etc $1/dev",	"ln -s ../../victim $1/proc",	       "touch $1/sys",
+		"ln -s / $1/tmp",	"mkdir $1/etc; ln -s /x $1/etc/hosts", "ln -s . $1/run",
+		"ln -s bin $1/stacker", "mkdir $1/d; ln -s d $1/etc",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_FREE char *name = mem_printf("hostile-%zu", i);
+		AUTO_FREE char *dir = mem_printf("%s/roots/%s", fx.dir, name);
+		const char *const lowers[] = {name, "base"};
+		struct sandbox_result result;
+		shell("mkdir $1", dir);
+		shell(cases[i], dir);
+		fixture_own(&fx);
+		fixture_renew(&fx);
+		struct sandbox_spec spec = fixture_spec(&fx, "#!/bin/sh\nexit 0\n");
+		spec.lowers = lowers;
+		spec.lowers_len = 2;
+		expect_err(sandbox_run(&spec, &result, &err), "sandbox/mountpoint");
+	}
+}
+
+static void test_time_limit(void **state)
+{
+	(void)state;
+	struct sandbox_result result;
+	uint64_t kept = fx.policy.limits.wall_ms;
+	fx.policy.limits.wall_ms = 300;
+	fixture_renew(&fx);
+	struct sandbox_spec spec = fixture_spec(&fx, "#!/bin/sh\nexec >&- 2>&-\nsleep 100\n");
+	uint64_t before = clock_monotonic_ms();
+	expect_err(sandbox_run(&spec, &result, &err), "sandbox/time-limit");
+	assert_true(result.timed_out);
+	assert_in_range(clock_monotonic_ms() - before, 300, 5000);
+	fx.policy.limits.wall_ms = kept;
+}
+
+static void test_log_limit(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t cap;
+		bool over;
+	} cases[] = {{5, true}, {6, false}};
+	struct sandbox_result result;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		fixture_renew(&fx);
+		struct sandbox_spec spec = fixture_spec(&fx, "#!/bin/sh\necho 12345\n");
+		spec.max_log_bytes = cases[i].cap;
+		if (cases[i].over)
+			expect_err(sandbox_run(&spec, &result, &err), "sandbox/log-limit");
+		else
+			expect_ok(sandbox_run(&spec, &result, &err));
+		assert_int_equal(result.log_overflow, cases[i].over);
+		assert_int_equal(fx.output.len, cases[i].cap);
+	}
+	fixture_renew(&fx);
+	struct sandbox_spec flood = fixture_spec(&fx, "#!/bin/sh\nwhile :; do echo y; done\n");
+	flood.max_log_bytes = MIB;
+	expect_err(sandbox_run(&flood, &result, &err), "sandbox/log-limit");
+	assert_int_equal(fx.output.len, MIB);
+}
+
+static void test_orphans(void **state)
+{
+	(void)state;
+	uint64_t before = clock_monotonic_ms();
+	expect_step("for i in $(seq 50); do (trap '' TERM HUP; setsid sleep 1000) >&- 2>&- & "
+		    "done; echo done",
+		    "done\n");
+	/* Not waited for, and nothing of the namespace is left: its pid 1 was reaped last. */
+	assert_in_range(clock_monotonic_ms() - before, 0, 10000);
+}
+
+static void test_supervisor_killed(void **state)
+{
+	(void)state;
+	int status;
+	fixture_renew(&fx);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct sandbox_result result;
+		struct sandbox_spec spec = fixture_spec(
+			&fx, "#!/bin/sh\necho started > /started\n"
+			     "for i in $(seq 20); do setsid sleep 1000 & done; sleep 1000\n");
+		_exit(sandbox_run(&spec, &result, &err) < 0);
+	}
+	for (int i = 0; i < 500 && faccessat(fx.roots_fd, "upper/started", F_OK, 0) != 0; i++)
+		poll(NULL, 0, 10);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	/* Orphans of ours come to us (subreaper): pid 1 of the sandbox, then nobody. */
+	uint64_t before = clock_monotonic_ms();
+	while (waitpid(-1, &status, 0) > 0)
+		;
+	assert_int_equal(errno, ECHILD);
+	assert_in_range(clock_monotonic_ms() - before, 0, 1000);
+}
+
+static void test_interruption(void **state)
+{
+	(void)state;
+	int status;
+	fixture_renew(&fx);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct sandbox_result result;
+		struct sandbox_spec spec =
+			fixture_spec(&fx, "#!/bin/sh\necho x > /started\nsleep 100\n");
+		proc_interrupt_fd();
+		int r = sandbox_run(&spec, &result, &err);
+		_exit(r == -1 && err.code == ERR_INTERRUPTED ? 0 : 1);
+	}
+	for (int i = 0; i < 500 && faccessat(fx.roots_fd, "upper/started", F_OK, 0) != 0; i++)
+		poll(NULL, 0, 10);
+	kill(pid, SIGINT);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void test_fork_bomb(void **state)
+{
+	(void)state;
+	uint64_t kept = fx.policy.limits.nproc;
+	if (geteuid() != 0) { /* counts the user's other processes too: room for them */
+		fx.policy.limits.nproc = 64;
+		fixture_step(&fx, "#!/bin/sh\ni=0; while [ $i -lt 200 ]; do sleep 100 & "
+				  "i=$((i+1)); done\n");
+		assert_non_null(strstr(buf_text(&fx.output), "Cannot fork"));
+	}
+	fx.policy.limits.nproc = kept;
+}
+
+static void test_speed(void **state)
+{
+	(void)state;
+	uint64_t best = UINT64_MAX, sum = 0;
+	enum { RUNS = 10 };
+	for (int i = 0; i < RUNS; i++) {
+		struct sandbox_result result;
+		fixture_renew(&fx);
+		struct sandbox_spec spec = fixture_spec(&fx, "#!/bin/sh\nexit 0\n");
+		expect_ok(sandbox_run(&spec, &result, &err));
+		best = result.wall_ms < best ? result.wall_ms : best;
+		sum += result.wall_ms;
+	}
+	printf("# an empty step takes %llu ms at best, %llu ms on average\n",
+	       (unsigned long long)best, (unsigned long long)sum / RUNS);
+}
+
+static void test_no_leaks(void **state)
+{
+	(void)state;
+	int before = dup(0);
+	close(before);
+	assert_int_equal(fixture_step(&fx, "#!/bin/sh\nexit 3\n"), 3);
+	expect_exec_error(
+		"#!/bin/none\n",
+		"step of 'test': script interpreter '/bin/none' not found in the image");
+	int after = dup(0);
+	close(after);
+	assert_int_equal(after, before);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_exit_codes),
+		cmocka_unit_test(test_output_order),
+		cmocka_unit_test(test_surroundings),
+		cmocka_unit_test(test_writes),
+		cmocka_unit_test(test_read_only_places),
+		cmocka_unit_test(test_imports),
+		cmocka_unit_test(test_layers_stack),
+		cmocka_unit_test(test_many_layers),
+		cmocka_unit_test(test_exec_errors),
+		cmocka_unit_test(test_hostile_mountpoints),
+		cmocka_unit_test(test_time_limit),
+		cmocka_unit_test(test_log_limit),
+		cmocka_unit_test(test_orphans),
+		cmocka_unit_test(test_supervisor_killed),
+		cmocka_unit_test(test_interruption),
+		cmocka_unit_test(test_fork_bomb),
+		cmocka_unit_test(test_speed),
+		cmocka_unit_test(test_no_leaks),
+	};
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	int failed = cmocka_run_group_tests(tests, start, end);
+	return (failed != 0) | (again_as_user() != 0);
+}
