@@ -74,5 +74,6 @@ int command_context_open(const struct cli *cli, struct build_context *ret, struc
 	} ctx = {.in = cli}; /* show_fetch takes it back as const */
 	ret->fetch.progress = show_fetch;
 	ret->fetch.ctx = ctx.out;
+	ret->quiet_steps = cli->quiet;
 	return 0;
 }
