@@ -205,6 +205,6 @@ int recipe_canon(const struct recipe_image *image, const struct recipe_resolutio
 	set_text(o, "working_dir", image->working_dir);
 	set_text(o, "runtime_user", image->runtime_user);
 	if (json_write_profile(o, out, e) != 0)
-		return -1;
-	return buf_check(out, "recipe", e);
+		return err_wrap(e, "recipe of image '%s'", image->name);
+	return 0;
 }
