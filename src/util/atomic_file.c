@@ -8,14 +8,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/mem.h"
 #include "util/path.h"
-
-/* Against other writers of the same name who remove our ".NAME.new" before we rename it. */
-enum { COMMIT_ATTEMPTS = 100 };
 
 static char *staged_name(const char *name)
 {
@@ -55,37 +53,49 @@ static int link_unnamed(int dir_fd, int fd, const char *staged)
 	return linkat(AT_FDCWD, proc_path, dir_fd, staged, AT_SYMLINK_FOLLOW);
 }
 
-/* One attempt; 1 means that another writer of the name was in the way. */
-static int publish(int dir_fd, int fd, const char *staged, const char *name, struct err *e)
+/*
+ * Taken for the moment between linking and renaming, so that a staged name met by its holder is
+ * a dead writer's. Without it the second writer of a name would remove the link of the first,
+ * and the kernel does not link an unnamed file a second time.
+ */
+static int lock_dir(int dir_fd, int *ret_fd, struct err *e)
 {
-	if (link_unnamed(dir_fd, fd, staged) < 0) {
-		if (errno != EEXIST)
-			return err_sys(e, "cannot link '%s'", staged);
-		return atomic_file_recover(dir_fd, name, e) < 0 ? -1 : 1;
-	}
-	if (renameat(dir_fd, staged, dir_fd, name) == 0)
-		return 0;
-	if (errno == ENOENT)
-		return 1;
-	err_sys(e, "cannot rename '%s' to '%s'", staged, name);
-	unlinkat(dir_fd, staged, 0);
-	return -1;
+	AUTO_CLOSE int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int failed;
+
+	if (fd < 0)
+		return err_sys(e, "cannot open a directory to lock it");
+	do {
+		failed = flock(fd, LOCK_EX);
+	} while (failed && errno == EINTR);
+	if (failed)
+		return err_sys(e, "cannot lock a directory");
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int remove_staged(int dir_fd, const char *staged, struct err *e)
+{
+	if (unlinkat(dir_fd, staged, 0) < 0 && errno != ENOENT)
+		return err_sys(e, "cannot remove '%s'", staged);
+	return 0;
 }
 
 int atomic_file_commit(int dir_fd, const char *name, int fd, struct err *e)
 {
 	AUTO_FREE char *staged = staged_name(name);
-	int left = 1;
+	AUTO_CLOSE int lock_fd = -1;
 
 	if (fsync(fd) < 0)
 		return err_sys(e, "cannot flush '%s' to disk", name);
-	for (int i = 0; i < COMMIT_ATTEMPTS && left > 0; i++)
-		left = publish(dir_fd, fd, staged, name, e);
-	if (left < 0)
+	if (lock_dir(dir_fd, &lock_fd, e) < 0 || remove_staged(dir_fd, staged, e) < 0)
 		return -1;
-	if (left > 0) {
-		errno = EBUSY;
-		return err_sys(e, "cannot put '%s' in place", name);
+	if (link_unnamed(dir_fd, fd, staged) < 0)
+		return err_sys(e, "cannot link '%s'", staged);
+	if (renameat(dir_fd, staged, dir_fd, name) < 0) {
+		err_sys(e, "cannot rename '%s' to '%s'", staged, name);
+		unlinkat(dir_fd, staged, 0);
+		return -1;
 	}
 	if (fsync(dir_fd) < 0)
 		return err_sys(e, "cannot flush the directory of '%s' to disk", name);
@@ -106,8 +116,9 @@ int atomic_file_write(int dir_fd, const char *name, mode_t mode, const void *byt
 int atomic_file_recover(int dir_fd, const char *name, struct err *e)
 {
 	AUTO_FREE char *staged = staged_name(name);
+	AUTO_CLOSE int lock_fd = -1;
 
-	if (unlinkat(dir_fd, staged, 0) < 0 && errno != ENOENT)
-		return err_sys(e, "cannot remove '%s'", staged);
-	return 0;
+	if (lock_dir(dir_fd, &lock_fd, e) < 0)
+		return -1;
+	return remove_staged(dir_fd, staged, e);
 }

@@ -2,6 +2,8 @@
  * A file that appears whole under its name or not at all: written to an unnamed O_TMPFILE in the
  * same directory, fsynced, linked as ".NAME.new", renamed over NAME, directory fsynced. A crash
  * can leave at most ".NAME.new", which the next writer of NAME (or atomic_file_recover) removes.
+ * Concurrent writers of one NAME are safe, the last one wins: linking and renaming happen under a
+ * flock of the directory. `dir_fd` is a real directory fd, neither AT_FDCWD nor O_PATH.
  */
 #ifndef UTIL_ATOMIC_FILE_H
 #define UTIL_ATOMIC_FILE_H
