@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "image/manifest.h"
 #include "util/buf.h"
 #include "util/digest.h"
 #include "util/map.h"
@@ -23,6 +24,7 @@ struct config_history {
 struct config_history_vec VEC_OF(struct config_history);
 struct digest_vec VEC_OF(struct digest);
 
+/* A zeroed object is an empty configuration, that of a scratch image. */
 struct image_config {
 	char *created, *author, *architecture, *os; /* NULL where absent */
 	char *os_version, *variant;
@@ -37,10 +39,16 @@ struct image_config {
 };
 void image_config_cleanup(struct image_config *c);
 
-/* Env entries without "=" are refused (SEC SB53). */
+/* ERR_INPUT "image/env": an Env entry without a name and "=", which a runtime might fill from the
+ * host (SEC SB53); "image/rootfs": not rootfs type "layers". */
 int image_config_parse(const char *text, size_t len, const char *what, struct image_config *ret,
 		       struct err *e) WARN_UNUSED;
 void image_config_write(const struct image_config *c, struct buf *out);
+/* Whether the configuration is that of the manifest (SEC PF15): ERR_INPUT "image/config-mismatch"
+ * if the counts of diff_ids, layers and non-empty history entries differ (no history at all is
+ * fine), "image/media-type" if the manifest's config is of another type. */
+int image_config_check(const struct image_config *c, const struct manifest *m,
+		       struct err *e) WARN_UNUSED;
 
 /* What a recipe says about an image; maps and vectors are borrowed. */
 struct config_directives {
@@ -56,7 +64,8 @@ struct config_directives {
  * entrypoint are inherited) and U2 fixed (environment in sorted order). Adds the closing
  * empty-layer history entry "stacker build". */
 void image_config_apply(struct image_config *c, const struct config_directives *d);
-/* Appends one layer and its history entry. */
+/* Appends one layer and its history entry. Layers of a base without history get entries first,
+ * since OCI wants one for each layer or none at all. */
 void image_config_add_layer(struct image_config *c, const struct digest *diff_id,
 			    const char *created_by, int64_t created_s);
 

@@ -1,0 +1,54 @@
+/*
+ * An OCI index as bytes: parsed strictly, searched, changed. Knows nothing of files; layout.c
+ * reads and writes them. Internal to the module.
+ */
+#ifndef IMAGE_LAYOUT_INDEX_H
+#define IMAGE_LAYOUT_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "image/manifest.h"
+#include "util/json_read.h"
+#include "util/vec.h"
+
+/* Texts are borrowed from the document; NULL where absent. */
+struct index_entry {
+	struct descriptor descriptor; /* owned */
+	const char *ref_name;
+	const char *os, *arch;
+	bool is_artifact; /* has an artifactType: an attestation or the like, no image */
+};
+
+struct layout_index {
+	struct index_entry *items;
+	size_t len, cap;
+	const char *media_type;
+	struct json_doc doc; /* as received, unknown members included */
+};
+void layout_index_cleanup(struct layout_index *x);
+
+/* ERR_INPUT "layout/index", "layout/too-many-entries", "image/manifest-confusion", ... */
+int layout_index_parse(const char *text, size_t len, const char *what, struct layout_index *ret,
+		       struct err *e) WARN_UNUSED;
+/* The entry of a tag. ERR_INPUT "layout/no-such-tag" listing those that exist, or
+ * "layout/ambiguous-tag". The result is borrowed from the index. */
+int layout_index_find_tag(const struct layout_index *x, const char *tag, const char *what,
+			  const struct index_entry **ret, struct err *e) WARN_UNUSED;
+/* NULL if no entry has that digest. */
+const struct index_entry *layout_index_find_digest(const struct layout_index *x,
+						   const struct digest *d);
+/* The image for os/arch (NULL: any): of entries that name that platform the only one, else of
+ * those that name none. ERR_INPUT "layout/no-such-platform" or "layout/ambiguous-platform". */
+int layout_index_find_platform(const struct layout_index *x, const char *os, const char *arch,
+			       const char *what, const struct index_entry **ret,
+			       struct err *e) WARN_UNUSED;
+/* Whether the entry says nothing that contradicts os/arch. */
+bool index_entry_suits(const struct index_entry *entry, const char *os, const char *arch);
+
+/* Replaces the entries of `tag` in the document by a last one; false if it is just so already.
+ * `items` are not brought up to date. */
+bool layout_index_set_tag(struct layout_index *x, const char *tag, const struct descriptor *d,
+			  const char *os, const char *arch);
+
+#endif

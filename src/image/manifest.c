@@ -1,0 +1,139 @@
+/*
+ * A document counts as an image manifest only if it says so and looks like one: the same bytes
+ * must not be an index to another reader (CVE-2021-41190). Members that could name other
+ * sources of content, `urls` and `data`, are ignored; content is what the digest says.
+ */
+#include "image/manifest.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "image/oci_json.h"
+#include "util/json_read.h"
+#include "util/json_write.h"
+#include "util/limits.h"
+#include "util/mem.h"
+
+#define MANIFEST_INIT                                                                          \
+	{                                                                                      \
+		.annotations = MAP_INIT(free)                                                  \
+	}
+
+static int check_kind(const json_t *root, const char *what, struct err *e)
+{
+	const char *type = NULL;
+	uint64_t version = 0;
+	if (json_object_get(root, "layers") && json_object_get(root, "manifests")) {
+		return err_set(e, ERR_INPUT, "image/manifest-confusion",
+			       "'%s' is a manifest and an index at once", what);
+	}
+	if (json_get_u64(root, "schemaVersion", what, &version, e) < 0 ||
+	    json_opt_text(root, "mediaType", what, &type, e) < 0)
+		return -1;
+	if (version != 2) {
+		return err_set(e, ERR_INPUT, "image/schema-version",
+			       "schemaVersion of '%s' is %" PRIu64 ", not 2", what, version);
+	}
+	if (type && strcmp(type, OCI_MANIFEST_TYPE) == 0)
+		return 0;
+	err_set(e, ERR_INPUT, "image/media-type", "mediaType of '%s' is %s%s%s, not '%s'", what,
+		type ? "'" : "", type ? type : "absent", type ? "'" : "", OCI_MANIFEST_TYPE);
+	return err_hint(e, "convert the image: skopeo copy --format oci");
+}
+
+static int parse_layers(const json_t *root, const char *what, struct descriptor_vec *ret,
+			struct err *e)
+{
+	json_t *layers = NULL;
+	if (json_get_array(root, "layers", what, &layers, e) < 0)
+		return -1;
+	size_t len = json_array_size(layers);
+	if (len > LIMIT_LAYERS) {
+		return err_set(e, ERR_INPUT, "image/too-many-layers",
+			       "'%s' has %zu layers, over %d", what, len, LIMIT_LAYERS);
+	}
+	for (size_t i = 0; i < len; i++) {
+		struct descriptor d;
+		if (descriptor_from_json(json_array_get(layers, i), what, &d, e) < 0)
+			return -1;
+		vec_push(ret, d);
+	}
+	return 0;
+}
+
+static int parse_root(const json_t *root, const char *what, struct manifest *ret, struct err *e)
+{
+	json_t *config = NULL, *annotations = NULL;
+	if (check_kind(root, what, e) < 0 ||
+	    json_get_object(root, "config", what, &config, e) < 0 ||
+	    json_opt_object(root, "annotations", what, &annotations, e) < 0 ||
+	    descriptor_from_json(config, what, &ret->config, e) < 0 ||
+	    parse_layers(root, what, &ret->layers, e) < 0)
+		return -1;
+	return text_map_from_json(annotations, what, &ret->annotations, e);
+}
+
+void descriptor_cleanup(struct descriptor *d)
+{
+	mem_free_cleanup(&d->media_type);
+}
+
+void manifest_cleanup(struct manifest *m)
+{
+	descriptor_cleanup(&m->config);
+	for (size_t i = 0; i < m->layers.len; i++)
+		descriptor_cleanup(&m->layers.items[i]);
+	vec_free(&m->layers);
+	map_cleanup(&m->annotations);
+}
+
+int manifest_parse(const char *text, size_t len, const char *what, struct manifest *ret,
+		   struct err *e)
+{
+	AUTO(json_doc) doc = {0};
+	AUTO(manifest) m = { 0 };
+	if (json_read(text, len, LIMIT_MANIFEST_BYTES, what, &doc, e) < 0 ||
+	    parse_root(doc.root, what, &m, e) < 0)
+		return -1;
+	*ret = m;
+	m = (struct manifest){0};
+	return 0;
+}
+
+void manifest_write(const struct manifest *m, struct buf *out)
+{
+	json_t *layers = json_array();
+	for (size_t i = 0; i < m->layers.len; i++)
+		json_array_append_new(layers, descriptor_to_json(&m->layers.items[i]));
+	json_t *root = json_object();
+	json_put(root, "schemaVersion", json_integer(2));
+	json_put_text(root, "mediaType", OCI_MANIFEST_TYPE);
+	json_put(root, "config", descriptor_to_json(&m->config));
+	json_put(root, "layers", layers);
+	if (m->annotations.len > 0)
+		json_put(root, "annotations", text_map_to_json(&m->annotations));
+	json_write(root, out);
+	json_decref(root);
+}
+
+int layer_compression_of(const char *media_type, enum layer_compression *ret, struct err *e)
+{
+	static const struct {
+		const char *media_type;
+		enum layer_compression compression;
+	} types[] = {
+		{OCI_LAYER_TAR_TYPE, LAYER_TAR},
+		{OCI_LAYER_GZIP_TYPE, LAYER_GZIP},
+		{OCI_LAYER_ZSTD_TYPE, LAYER_ZSTD},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		if (strcmp(media_type, types[i].media_type) == 0) {
+			*ret = types[i].compression;
+			return 0;
+		}
+	}
+	err_set(e, ERR_INPUT, "image/layer-type", "layer type '%s' is not a tar layer",
+		media_type);
+	return err_hint(e, "convert the image: skopeo copy --format oci");
+}
