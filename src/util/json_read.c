@@ -12,6 +12,7 @@
 #include "util/map.h"
 #include "util/mem.h"
 #include "util/num.h"
+#include "util/str.h"
 
 #define INTEGER_MAX ((UINT64_C(1) << 53) - 1)
 
@@ -116,15 +117,31 @@ static char *fold_key(const char *key)
 	return folded;
 }
 
+/*
+ * Members whose value maps names of the user's choice: "Path" beside "PATH" is legitimate
+ * there, and no reader takes them for one another.
+ */
+static bool is_free_map(const char *folded)
+{
+	static const char *const suffixes[] = {"labels",  "annotations",  "environment", "env",
+					       "volumes", "exposedports", "args"};
+
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+		if (str_has_suffix(folded, suffixes[i]))
+			return true;
+	}
+	return false;
+}
+
 /* Recursion is bounded by LIMIT_JSON_DEPTH, which the scan has enforced. */
-static int check_keys(const json_t *value, const char *what, struct err *e)
+static int check_keys(const json_t *value, bool free_map, const char *what, struct err *e)
 {
 	AUTO(map) seen = MAP_INIT(NULL);
 	const char *key;
 	json_t *member;
 
 	for (size_t i = 0; i < json_array_size(value); i++) {
-		if (check_keys(json_array_get(value, i), what, e) < 0)
+		if (check_keys(json_array_get(value, i), false, what, e) < 0)
 			return -1;
 	}
 	/* Only read, but jansson's iterator takes a mutable object. */
@@ -132,11 +149,11 @@ static int check_keys(const json_t *value, const char *what, struct err *e)
 	{
 		AUTO_FREE char *folded = fold_key(key);
 
-		if (!map_add(&seen, folded, NULL))
+		if (!free_map && !map_add(&seen, folded, NULL))
 			return err_set(e, ERR_INPUT, "json/key-collision",
 				       "%s: member '%s' is there twice, differing in case only",
 				       what, key);
-		if (check_keys(member, what, e) < 0)
+		if (check_keys(member, is_free_map(folded), what, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -176,7 +193,7 @@ int json_read(const char *text, size_t len, size_t max_bytes, const char *what,
 	doc.root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 	if (!doc.root)
 		return parse_error(&error, what, e);
-	if (check_keys(doc.root, what, e) < 0)
+	if (check_keys(doc.root, false, what, e) < 0)
 		return -1;
 	ret->root = TAKE_PTR(doc.root);
 	return 0;

@@ -1,6 +1,7 @@
 /*
- * Strict JSON in, by jansson: RFC 8259, no duplicate or case-colliding keys, no NUL, integers
- * only (|n| <= 2^53-1), depth and size bounded before anything is allocated. Values are borrowed
+ * Strict JSON in, by jansson: RFC 8259 with an object or array at the top, no duplicate or (but
+ * for the keys of labels, annotations and the like) case-colliding keys, no NUL, integers only
+ * (|n| <= 2^53-1), depth and size bounded before anything is allocated. Values are borrowed
  * from the document; getters name the key and `what` in their errors (ERR_INPUT "json/...").
  */
 #ifndef UTIL_JSON_READ_H
