@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "util/buf.h"
-#include "util/map.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -24,10 +23,16 @@ struct waiting {
 	bool done;
 };
 
+struct name {
+	const char *text; /* borrowed */
+	size_t index;
+};
+
+/* Names are looked up by bisection: unlike hashing, no choice of names makes that slow. */
 struct order {
 	const struct recipe_image_vec *images;
 	struct waiting *waiting; /* one an image */
-	struct map by_name;	 /* name -> struct recipe_image, borrowed */
+	struct name *names;	 /* sorted */
 };
 
 static void order_cleanup(struct order *o)
@@ -35,7 +40,19 @@ static void order_cleanup(struct order *o)
 	for (size_t i = 0; o->waiting && i < o->images->len; i++)
 		vec_free(&o->waiting[i].needs);
 	free(o->waiting);
-	map_cleanup(&o->by_name);
+	free(o->names);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
+}
+
+static const struct name *find(const struct order *o, const char *text)
+{
+	const struct name key = {.text = text};
+
+	return bsearch(&key, o->names, o->images->len, sizeof(*o->names), compare_names);
 }
 
 /* The k-th image that `image` needs by name, NULL if it does not need one there: its base comes
@@ -63,7 +80,7 @@ static int refuse_missing(const struct order *o, const struct recipe_image *imag
 	for (size_t k = 0; k <= image->imports.len; k++) {
 		const char *name = needed_name(image, k);
 
-		if (!name || map_has(&o->by_name, name))
+		if (!name || find(o, name))
 			continue;
 		AUTO_FREE char *shown = str_printable(name, strlen(name));
 
@@ -85,20 +102,19 @@ static int refuse_missing(const struct order *o, const struct recipe_image *imag
 static int resolve(struct order *o, struct err *e)
 {
 	for (size_t i = 0; i < o->images->len; i++)
-		BUG_IF(!map_add(&o->by_name, o->images->items[i].name, &o->images->items[i]));
+		o->names[i] = (struct name){o->images->items[i].name, i};
+	qsort(o->names, o->images->len, sizeof(*o->names), compare_names);
 	for (size_t i = 0; i < o->images->len; i++) {
 		const struct recipe_image *image = &o->images->items[i];
 
 		for (size_t k = 0; k <= image->imports.len; k++) {
-			const char *name = needed_name(image, k);
+			const char *text = needed_name(image, k);
+			const struct name *name = text ? find(o, text) : NULL;
 
-			if (!name)
-				continue;
-			const struct recipe_image *needed = map_get(&o->by_name, name);
-
-			if (!needed)
+			if (text && !name)
 				return refuse_missing(o, image, e);
-			vec_push(&o->waiting[i].needs, (size_t)(needed - o->images->items));
+			if (name)
+				vec_push(&o->waiting[i].needs, name->index);
 		}
 	}
 	return 0;
@@ -141,12 +157,13 @@ static int refuse_cycle(const struct order *o, struct err *e)
 
 int order_images(struct recipe_image_vec *images, struct err *e)
 {
-	AUTO(order) o = {.images = images, .by_name = MAP_INIT(NULL)};
+	AUTO(order) o = {.images = images};
 	AUTO_FREE struct recipe_image *sorted = mem_zalloc(images->len, sizeof(*sorted));
 	size_t sorted_len = 0;
 	size_t before;
 
 	o.waiting = mem_zalloc(images->len, sizeof(*o.waiting));
+	o.names = mem_zalloc(images->len, sizeof(*o.names));
 	if (resolve(&o, e) != 0)
 		return -1;
 	do {

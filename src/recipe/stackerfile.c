@@ -13,8 +13,9 @@
 #include "util/limits.h"
 #include "util/str.h"
 
-#define EPOCH_MAX INT64_C(253402300799) /* 9999-12-31T23:59:59Z, the last that RFC 3339 holds  \
-					 */
+#define EPOCH_MAX                                                                              \
+	INT64_C(253402300799) /* 9999-12-31T23:59:59Z, the last that RFC 3339 holds            \
+			       */
 #define CONFIG_KEY "config"
 
 static void recipe_image_cleanup(struct recipe_image *image)
@@ -204,8 +205,13 @@ int stackerfile_parse(const char *text, size_t len, const char *file, const char
 
 	if (len <= LIMIT_STACKERFILE_BYTES && refuse_substitution(text, len, file, e) != 0)
 		return -1;
-	if (yaml_parse(text, len, file, &s.document, e) != 0 ||
-	    read_root(s.document.root, default_arch, &s, e) != 0)
+	if (yaml_parse(text, len, file, &s.document, e) != 0) {
+		/* Upstream's words; keys of the top level are image names. */
+		if (str_same(e->id, "yaml/duplicate-key") && e->column == 1)
+			err_wrap(e, "duplicate layer name");
+		return -1;
+	}
+	if (read_root(s.document.root, default_arch, &s, e) != 0)
 		return -1;
 	*ret = s;
 	s = (struct stackerfile){0};

@@ -20,7 +20,7 @@
 
 /* Entries of one map of texts (environment, labels, ...). Bounds what chosen keys can cost in
  * util/map.h; far above what an image config of LIMIT_CONFIG_BYTES sensibly holds. */
-#define RECIPE_MAP_ENTRIES_MAX 4096
+#define RECIPE_MAP_ENTRIES_MAX 1024
 
 enum from_type { FROM_SCRATCH, FROM_TAR, FROM_OCI, FROM_BUILT };
 

@@ -77,8 +77,8 @@ static void test_members(void **state)
 		"\",\"type\":\"built\"}",
 		"\"imports\":[{\"contents\":true,\"digest\":\"sha256:",
 		"\",\"kind\":\"local\"},{\"dest\":\"/o/\",\"digest\":\"sha256:",
-		"\",\"gid\":5,\"kind\":\"url\",\"mode\":493,\"name\":\"x "
-		"y\",\"uid\":0,\"unpack\":true},",
+		"\",\"gid\":5,\"kind\":\"url\",\"mode\":493,\"name\":\"x y\",",
+		"\"uid\":0,\"unpack\":true},",
 		"\",\"kind\":\"stacker\",\"name\":\"q\",\"path\":\"/p/q\"}]",
 		"\"run\":\"#!/bin/sh -xe\\nx\\n\"",
 		"\"cmd\":[],",

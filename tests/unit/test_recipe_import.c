@@ -179,6 +179,7 @@ static void test_path_and_url_lengths(void **state)
 	AUTO_FREE char *longer = mem_printf("  imports: /%s", path);
 	AUTO(stackerfile) s = expect_image(fits);
 
+	assert_string_equal(s.images.items[0].imports.items[0].source.name, "x");
 	expect_image_refused(longer, "recipe/too-big", "over the limit of 4096");
 	memset(url, 'a', LIMIT_URL_BYTES - strlen(tail));
 	memcpy(url, "http://", 7);
@@ -202,6 +203,7 @@ static void test_file_name_length(void **state)
 	AUTO_FREE char *longer = mem_printf("  imports: d/%sn", name);
 	AUTO(stackerfile) s = expect_image(fits);
 
+	assert_string_equal(s.images.items[0].imports.items[0].source.name, name);
 	expect_image_refused(longer, "recipe/bad-name", "over 255 bytes");
 }
 
