@@ -14,10 +14,18 @@
 
 #include "util/err.h"
 
+/* Never 0: an allocation of nothing may give NULL, which would look like exhaustion. */
+static size_t checked_len(size_t count, size_t size)
+{
+	size_t len;
+
+	BUG_IF(__builtin_mul_overflow(count, size, &len));
+	return len ? len : 1;
+}
+
 void *mem_alloc(size_t len_bytes)
 {
-	/* malloc(0) may give NULL, which would look like exhaustion. */
-	void *ptr = malloc(len_bytes ? len_bytes : 1);
+	void *ptr = malloc(checked_len(len_bytes, 1));
 
 	BUG_IF(!ptr);
 	return ptr;
@@ -25,7 +33,7 @@ void *mem_alloc(size_t len_bytes)
 
 void *mem_zalloc(size_t count, size_t size)
 {
-	void *ptr = calloc(count ? count : 1, size ? size : 1);
+	void *ptr = calloc(1, checked_len(count, size));
 
 	BUG_IF(!ptr);
 	return ptr;
@@ -33,8 +41,7 @@ void *mem_zalloc(size_t count, size_t size)
 
 void *mem_realloc_array(void *ptr, size_t count, size_t size)
 {
-	/* reallocarray(p, 0, n) frees; here an empty array is still an allocation. */
-	void *grown = reallocarray(ptr, count ? count : 1, size ? size : 1);
+	void *grown = realloc(ptr, checked_len(count, size));
 
 	BUG_IF(!grown);
 	return grown;

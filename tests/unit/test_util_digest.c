@@ -74,17 +74,17 @@ static void test_fd_reads_from_the_start(void **state)
 
 static void test_oci_form(void **state)
 {
-	static const char *const bad[] = {"",
-					  ABC_HEX,
-					  "sha256:",
-					  "sha256:" ABC_HEX "0",
-					  "sha256:BA7816BF8F01CFEA414140DE5DAE2223"
-					  "B00361A396177A9CB410FF61F20015AD",
-					  "SHA256:" ABC_HEX,
-					  " sha256:" ABC_HEX,
-					  "sha256:" ABC_HEX "\n",
-					  "sha512:" ABC512_HEX,
-					  ABC_SRI};
+	static const char *const bad[] = {
+		"",
+		ABC_HEX,
+		"sha256:",
+		"sha256:" ABC_HEX "0",
+		"sha256:BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD",
+		"SHA256:" ABC_HEX,
+		" sha256:" ABC_HEX,
+		"sha256:" ABC_HEX "\n",
+		"sha512:" ABC512_HEX,
+		ABC_SRI};
 	struct digest d = {0};
 
 	(void)state;
@@ -104,7 +104,7 @@ static void test_pin_spellings(void **state)
 	static const char *const same[] = {
 		ABC_HEX,
 		"BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD",
-		"sha256:" ABC_HEX,
+		("sha256:" ABC_HEX),
 		"sha256:BA7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 		ABC_SRI,
 	};

@@ -136,7 +136,7 @@ static void test_order_of_insertion_does_not_matter(void **state)
 {
 	json_t *there = json_object();
 	json_t *back = json_object();
-	char key[8];
+	char key[16];
 
 	(void)state;
 	for (int i = 0; i < 1000; i++) {

@@ -167,6 +167,7 @@ static void test_run_passes_nothing_on(void **state)
 	AUTO_CLOSE int secret = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	(void)state;
+	assert_true(secret >= 0);
 	assert_int_equal(setenv("STACKER_SECRET", "x", 1), 0);
 	assert_int_equal(proc_run(argv, &e), -1);
 	assert_non_null(strstr(e.message, "status 4"));
