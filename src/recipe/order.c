@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "util/buf.h"
+#include "util/limits.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -84,7 +85,8 @@ static int refuse_missing(const struct order *o, const struct recipe_image *imag
 			continue;
 		AUTO_FREE char *shown = str_printable(name, strlen(name));
 
-		buf_addf(&missing, "%s'%s'", missing.len > 0 ? ", " : "", shown);
+		buf_addf(&missing, "%s'%.*s'", missing.len > 0 ? ", " : "",
+			 LIMIT_IMAGE_NAME_BYTES, shown);
 		if (!nearest)
 			nearest = str_nearest(name, names, o->images->len);
 	}

@@ -60,6 +60,12 @@ static void test_missing_images(void **state)
 		"recipe/unresolved", "'zzzzzzz'");
 
 	assert_string_equal(far.hint, "the stackerfile defines 'a', 'b'");
+	char name[1024] = "";
+
+	memset(name, 'n', sizeof(name) - 1);
+	AUTO_FREE char *text = mem_printf("a: {from: {type: built, tag: %s}}", name);
+
+	expect_refused(text, "recipe/unresolved", "needs 'nnnn");
 }
 
 static void test_cycles_are_shown(void **state)
