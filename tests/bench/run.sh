@@ -52,7 +52,7 @@ python3 "$measure" "$runs" "build of two images without cache" -- \
 	"$stacker" --quiet build --no-cache >>"$results"
 if command -v bwrap >/dev/null; then
 	python3 "$measure" "$runs" "bubblewrap, all namespaces, same root" -- \
-		bwrap --unshare-all --ro-bind base / --proc /proc --dev /dev --tmpfs /tmp /bin/busybox true \
+		bwrap --unshare-all --bind base / --proc /proc --dev /dev --tmpfs /tmp /bin/busybox true \
 		>>"$results"
 else
 	echo "bench: bubblewrap is not installed, so there is no peer to compare with" >&2

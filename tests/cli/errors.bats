@@ -142,8 +142,9 @@ b: {from: {type: scratch}}' 'a: !!map {from: {type: scratch}}'; do
 	run stacker build -A nosuch
 	[ "$status" -ne 0 ]
 	expect_output "'nosuch'"
+	stacker build
 	run stacker verify nosuch
-	[ "$status" -ne 0 ]
+	expect_exit 2
 	expect_output "'nosuch'"
 }
 

@@ -108,7 +108,7 @@ refuse_fetch() {
 
 @test "fetch: wrong bytes" {
 	write_import "$URL/wrong/data"
-	refuse_fetch fetch/wrong-hash "$HASH"
+	refuse_fetch fetch/wrong-hash "$URL/wrong/data"
 }
 
 @test "fetch: a login page instead of the file" {
@@ -162,7 +162,7 @@ refuse_fetch() {
 @test "fetch: redirects are followed, but not for ever" {
 	write_import "$URL/redirect/3/data"
 	expect_fetched
-	rm -rf .stacker
+	rm -rf .stacker oci
 	write_import "$URL/loop/data"
 	refuse_fetch fetch/redirect
 }

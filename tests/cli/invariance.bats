@@ -38,8 +38,8 @@ write_project() {
 			    wait
 			    chown -R 33:44 /many
 			    ln /many/1 /hard
-			    { id; hostname; umask; nproc; env | sort; cat /proc/cpuinfo /proc/meminfo; } > /seen
-			    ls -lnR /tree | sort > /tree-seen
+			    { id; hostname; umask; env | sort; ls /proc/sys /sys; } > /seen 2>&1
+			    find /tree -exec stat -c '%n %F %a %u %g %Y' {} + | sort > /tree-seen
 			    rm /tree/file-9
 			app:
 			  from: {type: built, tag: stage}

@@ -31,7 +31,7 @@ make_busybox_base() {
 	local dir=${1:-base} applet
 	mkdir -p "$dir/bin"
 	cp /bin/busybox "$dir/bin/busybox"
-	for applet in sh cat chmod chown cp date dd echo env grep head hostname id ln ls mkdir mv \
+	for applet in sh cat chmod chown cp date dd echo env find grep head hostname id ln ls mkdir mv \
 		od rm rmdir sed seq sleep sort stat tail test touch tr true false wc nproc umask uname; do
 		ln -sf busybox "$dir/bin/$applet"
 	done
