@@ -17,13 +17,13 @@ struct pin {
 	const char *const *urls; /* tried in order */
 	size_t urls_len;
 	struct digest hash;
-	int64_t size;       /* bytes, or -1 */
-	struct pos pos;     /* where the user wrote it; for errors */
+	int64_t size;	/* bytes, or -1 */
+	struct pos pos; /* where the user wrote it; for errors */
 };
 
 struct fetch_progress {
-	size_t done, total;      /* pins */
-	uint64_t bytes;          /* received so far */
+	size_t done, total;	 /* pins */
+	uint64_t bytes;		 /* received so far */
 	uint64_t bytes_expected; /* sum of known sizes, 0 if any is unknown */
 };
 
@@ -31,13 +31,13 @@ struct fetch_options {
 	/* Called at most ten times a second and once at the end; may be NULL. */
 	void (*progress)(void *ctx, const struct fetch_progress *p);
 	void *ctx;
-	unsigned parallel;      /* 0: LIMIT_DOWNLOAD_PARALLEL */
-	unsigned stall_ms;      /* 0: LIMIT_DOWNLOAD_STALL_S */
-	unsigned backoff_ms;    /* first wait before a retry, doubled each time; 0: 500 */
-	const char *ca_file;    /* PEM; NULL: the system's */
-	/* Called in the fetcher before it talks to anyone: takes away everything it does not need
-	 * (sandbox/confine.h, handed in by build, since peers do not include one another). NULL in
-	 * unit tests only. */
+	unsigned parallel;   /* 0: LIMIT_DOWNLOAD_PARALLEL */
+	unsigned stall_ms;   /* 0: LIMIT_DOWNLOAD_STALL_S */
+	unsigned backoff_ms; /* first wait before a retry, doubled each time; 0: 500 */
+	const char *ca_file; /* PEM; NULL: the system's */
+	/* Called in the fetcher before it talks to anyone: takes away everything it does not
+	 * need (sandbox/confine.h, handed in by build, since peers do not include one another).
+	 * NULL in unit tests only. */
 	int (*confine)(void *ctx, struct err *e);
 	void *confine_ctx;
 };

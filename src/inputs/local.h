@@ -1,9 +1,9 @@
 /*
- * Snapshots of the user's own files: every regular file becomes a blob, the tree a canonical JSON
- * document (schema STACKER_BASE_URI "tree/v1") whose sha256 is the tree digest: names, types,
- * modes, link targets and contents; no times, no owners. Files are opened once, beneath the
- * import's directory, following no link but the import's own path, and what is hashed is what is
- * kept (SEC ST01, ST02). Devices, fifos and sockets are refused.
+ * Snapshots of the user's own files: every regular file becomes a blob, the tree a canonical
+ * JSON document (schema STACKER_BASE_URI "tree/v1") whose sha256 is the tree digest: names,
+ * types, modes, link targets and contents; no times, no owners. Files are opened once, beneath
+ * the import's directory, following no link but the import's own path, and what is hashed is
+ * what is kept (SEC ST01, ST02). Devices, fifos and sockets are refused.
  */
 #ifndef INPUTS_LOCAL_H
 #define INPUTS_LOCAL_H
@@ -14,12 +14,12 @@
 enum local_type { LOCAL_FILE, LOCAL_DIR, LOCAL_SYMLINK };
 
 struct local_entry {
-	char *path;  /* relative to the tree, "" for its root; byte order */
+	char *path; /* relative to the tree, "" for its root; byte order */
 	enum local_type type;
-	uint32_t mode; /* & 07777 */
+	uint32_t mode;	      /* & 07777 */
 	struct digest digest; /* FILE: sha256 of the content */
-	uint64_t size;        /* FILE: bytes */
-	char *target;         /* SYMLINK */
+	uint64_t size;	      /* FILE: bytes */
+	char *target;	      /* SYMLINK */
 };
 struct local_tree VEC_OF(struct local_entry);
 void local_tree_cleanup(struct local_tree *t);

@@ -15,10 +15,13 @@
 #include "util/digest.h"
 
 struct store {
-	int root_fd;   /* DIR/store */
-	int blobs_fd;  /* DIR/store/blobs */
+	int root_fd;  /* DIR/store */
+	int blobs_fd; /* DIR/store/blobs */
 };
-#define STORE_INIT { .root_fd = -1, .blobs_fd = -1 }
+#define STORE_INIT                                                                             \
+	{                                                                                      \
+		.root_fd = -1, .blobs_fd = -1                                                  \
+	}
 void store_cleanup(struct store *s);
 
 /* Opens or creates store/ below the state directory `state_fd` (also writes oci-layout). */
@@ -39,14 +42,15 @@ int store_blob_read(const struct store *s, const struct digest *d, struct buf *b
 int store_stage_open(const struct store *s, int *ret_fd, struct err *e) WARN_UNUSED;
 /* Hashes the staged file (sha256 and, if `expected` is sha512, that too), compares with
  * `expected` (NULL: none) and `expected_len` (-1: none), then links it into place; a damaged
- * blob under that name is replaced. `fd` may be read-only and stays the caller's; nobody may hold
- * it for writing any more. ERR_MISMATCH "store/wrong-hash", "store/wrong-size". */
+ * blob under that name is replaced. `fd` may be read-only and stays the caller's; nobody may
+ * hold it for writing any more. ERR_MISMATCH "store/wrong-hash", "store/wrong-size". */
 int store_stage_commit(const struct store *s, int fd, const struct digest *expected,
 		       int64_t expected_len, struct digest *ret_sha256, uint64_t *ret_len,
 		       struct err *e) WARN_UNUSED;
 int store_put(const struct store *s, const void *bytes, size_t len, struct digest *ret,
 	      struct err *e) WARN_UNUSED;
 /* Removes a blob found damaged, so that it is fetched or built again. */
-int store_blob_discard(const struct store *s, const struct digest *d, struct err *e) WARN_UNUSED;
+int store_blob_discard(const struct store *s, const struct digest *d,
+		       struct err *e) WARN_UNUSED;
 
 #endif

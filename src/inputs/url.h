@@ -19,8 +19,8 @@ void url_cleanup(struct url *u);
 
 /* ERR_INPUT "url/...". */
 int url_parse(const char *text, struct url *ret, struct err *e) WARN_UNUSED;
-/* Resolves a Location header against `base` and applies the redirect rules: http and https only,
- * never https to http (ERR_INPUT "url/redirect-..."). */
+/* Resolves a Location header against `base` and applies the redirect rules: http and https
+ * only, never https to http (ERR_INPUT "url/redirect-..."). */
 int url_redirect(const struct url *base, const char *location, struct url *ret,
 		 struct err *e) WARN_UNUSED;
 /* The last path component, percent-decoded; the file name a step sees. Refuses names that are

@@ -1,0 +1,264 @@
+/*
+ * The fetcher: a loop over libcurl's multi interface and the socket to the supervisor. It is
+ * the only process with a network, so before it talks to anyone it closes every other fd, loads
+ * what it will need from disk, and lets everything else be taken away from it.
+ */
+#include "inputs/fetcher_internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "inputs/transfer_internal.h"
+#include "util/clock.h"
+#include "util/mem.h"
+#include "util/path.h"
+
+#define CA_FILE_DEFAULT "/etc/ssl/certs/ca-certificates.crt"
+#define CA_FILE_BYTES (8 * MIB)
+#define PROGRESS_MS 200
+/* How long a stall or a wait may be overlooked; transfers tick at least this often. */
+#define TICK_MS 50
+enum { FETCHER_FD = 3 };
+
+struct fetcher {
+	int sock;
+	const struct fetcher_config *config;
+	struct transfer_env env;
+	struct transfer slots[FETCH_PARALLEL_MAX];
+	uint64_t progress_at_ms;
+	bool gone; /* the supervisor closed its end */
+};
+
+/* Progress may get lost when the supervisor is busy; everything else waits for it. */
+static void send_message(struct fetcher *f, const struct fetch_message *m)
+{
+	int flags = MSG_NOSIGNAL | (m->kind == FETCH_SAYS_PROGRESS ? MSG_DONTWAIT : 0);
+	ssize_t n;
+
+	do
+		n = send(f->sock, m, sizeof(*m), flags);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN)
+		f->gone = true;
+}
+
+static void copy_text(char *to, size_t to_len, const char *from)
+{
+	size_t len = strnlen(from, to_len - 1);
+
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
+
+static void say(void *ctx, uint32_t job, enum fetch_message_kind kind, const char *text)
+{
+	struct fetch_message m = {.kind = kind, .job = job};
+
+	copy_text(m.text, sizeof(m.text), text);
+	send_message(ctx, &m);
+}
+
+static void say_broken(struct fetcher *f, const struct err *e)
+{
+	struct fetch_message m = {.kind = FETCH_SAYS_BROKEN};
+
+	copy_text(m.text, sizeof(m.text), e->message);
+	copy_text(m.hint, sizeof(m.hint), e->hint);
+	send_message(f, &m);
+}
+
+static void say_progress(struct fetcher *f)
+{
+	for (size_t i = 0; i < f->config->parallel; i++) {
+		const struct transfer *t = &f->slots[i];
+		struct fetch_message m = {.kind = FETCH_SAYS_PROGRESS, .job = t->job_index};
+
+		if (t->state == TRANSFER_FREE)
+			continue;
+		m.bytes = t->len;
+		send_message(f, &m);
+	}
+}
+
+/* Gives the slot back first: by the time the supervisor hears of a result, the fetcher's fd of
+ * the file is closed, which the supervisor checks. */
+static void finish_slot(struct fetcher *f, struct transfer *t)
+{
+	struct fetch_message m = {.job = t->job_index, .bytes = t->len};
+	AUTO(buf) text = BUF_INIT(2 * FETCH_TEXT_MAX);
+
+	m.kind = t->state == TRANSFER_DONE ? FETCH_SAYS_DONE : FETCH_SAYS_FAILED;
+	if (t->state == TRANSFER_FAILED) {
+		m.cause = t->final_cause;
+		transfer_format_failure(t, &text);
+		copy_text(m.text, sizeof(m.text), buf_text(&text));
+	}
+	transfer_cleanup(t);
+	send_message(f, &m);
+}
+
+static struct transfer *free_slot(struct fetcher *f)
+{
+	for (size_t i = 0; i < f->config->parallel; i++)
+		if (f->slots[i].state == TRANSFER_FREE)
+			return &f->slots[i];
+	return NULL;
+}
+
+static int take_fd(struct msghdr *msg)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	int fd = -1;
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+/* False if there is no request now. */
+static bool receive_request(struct fetcher *f)
+{
+	struct fetch_request r;
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = {&r, sizeof(r)};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.bytes,
+			     .msg_controllen = sizeof(control.bytes)};
+	ssize_t n = recvmsg(f->sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n != (ssize_t)sizeof(r)) {
+		f->gone = true;
+		return false;
+	}
+	int fd = take_fd(&msg);
+	struct transfer *t = free_slot(f);
+
+	BUG_IF(fd < 0 || !t || r.job >= f->config->jobs_len);
+	transfer_start(t, &f->env, &f->config->jobs[r.job], r.job, fd);
+	return true;
+}
+
+static void collect_finished(struct fetcher *f)
+{
+	CURLMsg *m;
+	int left;
+
+	while ((m = curl_multi_info_read(f->env.multi, &left))) {
+		struct transfer *t = NULL;
+		CURLcode rc = m->data.result;
+
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+		transfer_finished(t, rc);
+	}
+}
+
+static bool tick_slots(struct fetcher *f)
+{
+	uint64_t now = clock_monotonic_ms();
+	bool busy = false;
+
+	for (size_t i = 0; i < f->config->parallel; i++) {
+		struct transfer *t = &f->slots[i];
+
+		transfer_tick(t, now);
+		if (t->state == TRANSFER_DONE || t->state == TRANSFER_FAILED)
+			finish_slot(f, t);
+		busy |= t->state != TRANSFER_FREE;
+	}
+	if (busy && now >= f->progress_at_ms) {
+		say_progress(f);
+		f->progress_at_ms = now + PROGRESS_MS;
+	}
+	return busy;
+}
+
+static void loop(struct fetcher *f)
+{
+	struct curl_waitfd wait = {.fd = f->sock, .events = CURL_WAIT_POLLIN};
+	int running;
+
+	while (!f->gone) {
+		while (receive_request(f))
+			;
+		BUG_IF(curl_multi_perform(f->env.multi, &running) != CURLM_OK);
+		collect_finished(f);
+		bool busy = tick_slots(f);
+
+		BUG_IF(curl_multi_poll(f->env.multi, &wait, 1, busy ? TICK_MS : 1000, NULL) !=
+		       CURLM_OK);
+	}
+}
+
+/* An absent system bundle is no error yet: http needs none. A file the user named is. */
+static int load_ca(struct fetcher *f, struct buf *ca, struct err *e)
+{
+	const char *path = f->config->options->ca_file;
+
+	if (path_read_file(AT_FDCWD, path ? path : CA_FILE_DEFAULT, ca, e) < 0) {
+		if (path)
+			return -1;
+		buf_clear(ca);
+	}
+	if (ca->len > 0)
+		f->env.ca = (struct curl_blob){ca->data, ca->len, CURL_BLOB_NOCOPY};
+	return 0;
+}
+
+static int take_away(const struct fetcher *f, struct err *e)
+{
+	const struct fetch_options *o = f->config->options;
+
+	return o->confine ? o->confine(o->confine_ctx, e) : 0;
+}
+
+/* All that opens files happens here; the order is: load, confine, talk. */
+static int prepare(struct fetcher *f, struct buf *ca, struct err *e)
+{
+	/* libcurl and the resolver would listen to proxies, SSLKEYLOGFILE, RES_OPTIONS ... */
+	clearenv();
+	signal(SIGPIPE, SIG_IGN);
+	if (load_ca(f, ca, e) < 0)
+		return -1;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return err_set(e, ERR_SYSTEM, "fetch/curl", "cannot start libcurl");
+	f->env.multi = curl_multi_init();
+	BUG_IF(!f->env.multi);
+	curl_multi_setopt(f->env.multi, CURLMOPT_MAXCONNECTS, (long)f->config->parallel);
+	return take_away(f, e);
+}
+
+void fetcher_main(int sock, const struct fetcher_config *config)
+{
+	AUTO(buf) ca = BUF_INIT(CA_FILE_BYTES);
+	struct err e = ERR_INIT;
+	AUTO_FREE struct fetcher *f = mem_zalloc(1, sizeof(*f));
+
+	/* What else the supervisor holds (the store, the state directory) is none of ours. */
+	if (dup3(sock, FETCHER_FD, O_CLOEXEC) < 0 && sock != FETCHER_FD)
+		return;
+	if (close_range(FETCHER_FD + 1, ~0U, 0) < 0)
+		return;
+	f->sock = FETCHER_FD;
+	f->config = config;
+	f->env.stall_ms = config->stall_ms;
+	f->env.backoff_ms = config->backoff_ms;
+	f->env.say = say;
+	f->env.ctx = f;
+	if (prepare(f, &ca, &e) < 0) {
+		say_broken(f, &e);
+		return;
+	}
+	loop(f);
+}
