@@ -24,6 +24,8 @@
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS |            \
 	 CLONE_NEWIPC | CLONE_NEWCGROUP)
 
+#define OOM_SCORE "1000" /* the highest: always allowed, whatever the caller's is */
+
 static int clone_failed(struct err *e)
 {
 	int saved = errno;
@@ -41,23 +43,29 @@ static int clone_failed(struct err *e)
 }
 
 /*
- * The kernel fixes the process limit of a user namespace to its creator's soft RLIMIT_NPROC at
- * the moment of creation; set later, it would count each of the 65536 ids alone and stop no
- * fork bomb that changes its id. The soft limit is lowered for the clone only: we have no
- * threads.
+ * The kernel fixes the process limit of a user namespace at its creation, to the creator's soft
+ * RLIMIT_NPROC, and to none if the creator's real id is the host's root. Set later, the limit
+ * would count each of the 65536 ids alone and stop no fork bomb that changes its id. So for the
+ * clone, and only for it, the soft limit is lowered and root's real id is the sandbox's. We
+ * have no threads that would notice.
  */
-static long clone_limited(struct clone_args *args, uint64_t nproc)
+static long clone_limited(struct clone_args *args, const struct namespace_spec *spec)
 {
 	struct rlimit old, lowered;
-	if (nproc == 0 || getrlimit(RLIMIT_NPROC, &old) < 0 || old.rlim_cur <= nproc)
+	bool is_root = getuid() == 0;
+	if (spec->nproc == 0 || getrlimit(RLIMIT_NPROC, &old) < 0)
 		return syscall(SYS_clone3, args, sizeof(*args));
-	lowered = (struct rlimit){.rlim_cur = nproc, .rlim_max = old.rlim_max};
-	if (setrlimit(RLIMIT_NPROC, &lowered) < 0)
+	lowered = old;
+	if (old.rlim_cur > spec->nproc)
+		lowered.rlim_cur = spec->nproc;
+	if (setrlimit(RLIMIT_NPROC, &lowered) < 0 ||
+	    (is_root && setresuid(spec->idmap->uid_first, -1u, -1u) < 0))
 		return -1;
 	long pid = syscall(SYS_clone3, args, sizeof(*args));
 	int saved = errno;
-	if (pid != 0 && setrlimit(RLIMIT_NPROC, &old) < 0)
-		BUG_IF("a soft limit can always be raised to the hard one");
+	if (pid != 0)
+		BUG_IF(setrlimit(RLIMIT_NPROC, &old) < 0 ||
+		       (is_root && setresuid(0, -1u, -1u) < 0));
 	errno = saved;
 	return pid;
 }
@@ -78,6 +86,16 @@ static bool listen_for(int channel)
 	return n == 1;
 }
 
+/* When memory runs out the machine keeps its services and loses the build. A fixed value, since
+ * a step can read it. */
+static int prefer_for_oom(struct err *e)
+{
+	AUTO_CLOSE int fd = openat(AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, OOM_SCORE, sizeof(OOM_SCORE) - 1) < 0)
+		return err_sys(e, "cannot set the oom score of a sandbox");
+	return 0;
+}
+
 static int start_child(int channel, struct err *e)
 {
 	/* The parent is outside our pid namespace, so that getppid() says 0 whether it lives or
@@ -92,7 +110,7 @@ static int start_child(int channel, struct err *e)
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_sys(e, "cannot make the mounts of a sandbox private");
 	setsid();
-	return 0;
+	return prefer_for_oom(e);
 }
 
 static int start_parent(const struct namespace_spec *spec, const struct proc *child,
@@ -122,7 +140,7 @@ int namespace_spawn(const struct namespace_spec *spec, struct proc *ret, bool *r
 		.pidfd = (uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	long pid = clone_limited(&args, spec->nproc);
+	long pid = clone_limited(&args, spec);
 	if (pid < 0)
 		return clone_failed(e);
 	*ret_is_child = pid == 0;

@@ -39,7 +39,8 @@ struct sandbox_result {
 };
 
 /* Returns 0 if the step ran to its end, whatever its exit code. Every process of the step is gone
- * when this returns. ERR_SANDBOX "sandbox/..." if isolation could not be had or a limit struck. */
+ * when this returns. ERR_SANDBOX "sandbox/..." if isolation could not be had or a limit struck;
+ * *ret is filled then too, to say which (timed_out, log_overflow). */
 int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret,
 		struct err *e) WARN_UNUSED;
 

@@ -1,0 +1,318 @@
+/*
+ * Tries, from inside a sandbox, what a hostile step would, and prints a line "NAME RESULT" for
+ * each attempt: "ok", a number, or the name of the errno. tests/unit/test_sandbox_escape.c
+ * holds what each must be. Static, because the images it runs in may be empty. Attempts that a
+ * filter answers by killing run in a child.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/netlink.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+static void show(const char *name, long result)
+{
+	printf("%s %s\n", name, result < 0 ? strerrorname_np(errno) : "ok");
+	fflush(stdout);
+}
+
+#define TRY(name, call)                                                                        \
+	do {                                                                                   \
+		errno = 0;                                                                     \
+		show(name, (long)(call));                                                      \
+	} while (0)
+
+static void show_child(const char *name, pid_t pid)
+{
+	int status;
+	waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status))
+		printf("%s killed %d\n", name, WTERMSIG(status));
+	else
+		printf("%s exit %d\n", name, WEXITSTATUS(status));
+	fflush(stdout);
+}
+
+static void sockets(void)
+{
+	char name[32];
+	for (int family = 0; family <= 46; family++) {
+		snprintf(name, sizeof(name), "family-%d", family);
+		TRY(name, socket(family, SOCK_DGRAM, 0));
+	}
+	for (int protocol = 1; protocol <= 22; protocol++) {
+		snprintf(name, sizeof(name), "netlink-%d", protocol);
+		TRY(name, socket(AF_NETLINK, SOCK_RAW, protocol));
+	}
+	TRY("raw", socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+	TRY("raw6", socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6));
+	TRY("vsock-high-bits", syscall(SYS_socket, 0x700000028ul, SOCK_STREAM, 0));
+}
+
+static long connect_to(int type, const char *ip, const char *port)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)atoi(port))};
+	inet_pton(AF_INET, ip, &to.sin_addr);
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	return connect(fd, (struct sockaddr *)&to, sizeof(to));
+}
+
+static long connect_abstract(const char *name)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	memcpy(to.sun_path + 1, name, strlen(name));
+	return connect(fd, (struct sockaddr *)&to,
+		       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name)));
+}
+
+static long own_loopback(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(at);
+	int server = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(server, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(server, 1) < 0 ||
+	    getsockname(server, (struct sockaddr *)&at, &len) < 0)
+		return -1;
+	return connect(client, (struct sockaddr *)&at, sizeof(at));
+}
+
+static void network(void)
+{
+	TRY("tcp-host-loopback", connect_to(SOCK_STREAM, "127.0.0.1", getenv("PORT")));
+	TRY("tcp-outside", connect_to(SOCK_STREAM, "192.0.2.1", "80"));
+	TRY("udp-outside", connect_to(SOCK_DGRAM, "192.0.2.1", "53"));
+	TRY("metadata-service", connect_to(SOCK_STREAM, "169.254.169.254", "80"));
+	TRY("abstract-unix", connect_abstract(getenv("ABSTRACT")));
+	TRY("own-loopback", own_loopback());
+}
+
+static void terminals(void)
+{
+	int fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char c = 'x';
+	TRY("ptmx", fd);
+	TRY("tiocsti", syscall(SYS_ioctl, fd, 0x5412ul, &c));
+	TRY("tiocsti-high-bits", syscall(SYS_ioctl, fd, 0x7700005412ul, &c));
+	TRY("tioclinux", syscall(SYS_ioctl, fd, 0x541cul, &c));
+	TRY("tioclinux-high-bits", syscall(SYS_ioctl, fd, 0x100000000541cul, &c));
+	TRY("controlling-tty", open("/dev/tty", O_RDWR));
+}
+
+static void processes(void)
+{
+	struct {
+		void *base;
+		size_t len;
+	} local = {&local, 8}, remote = {(void *)0x1000, 8};
+	TRY("ptrace-init", ptrace(PTRACE_ATTACH, 1, 0, 0));
+	TRY("vm-read-init", syscall(SYS_process_vm_readv, 1, &local, 1, &remote, 1, 0));
+	TRY("init-root", open("/proc/1/root", O_RDONLY));
+	TRY("init-exe", open("/proc/1/exe", O_RDONLY));
+	TRY("init-mem", open("/proc/1/mem", O_RDONLY));
+	TRY("init-environ", open("/proc/1/environ", O_RDONLY));
+	TRY("init-pidfd-getfd", syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, 1, 0), 0, 0));
+	TRY("kill-init", kill(1, SIGKILL));
+	TRY("kcmp", syscall(SYS_kcmp, 1, getpid(), 0, 0, 0));
+	printf("parent %d\n", getppid());
+}
+
+static void namespaces(void)
+{
+	char stack[16384];
+	(void)stack;
+	TRY("unshare-user", unshare(CLONE_NEWUSER));
+	TRY("unshare-mount", unshare(CLONE_NEWNS));
+	TRY("clone-user", syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+	TRY("clone-net", syscall(SYS_clone, CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0));
+	TRY("clone-user-high-bits",
+	    syscall(SYS_clone, 0x700000000ul | CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+	TRY("clone3", syscall(SYS_clone3, NULL, 0));
+	TRY("setns", setns(open("/proc/self/ns/net", O_RDONLY), 0));
+}
+
+static void mounts(void)
+{
+	TRY("mount", mount("t", "/tmp", "tmpfs", 0, NULL));
+	TRY("remount-rw", mount(NULL, "/stacker", NULL, MS_REMOUNT | MS_BIND, NULL));
+	TRY("umount", umount2("/proc", MNT_DETACH));
+	TRY("pivot-root", syscall(SYS_pivot_root, ".", "."));
+	TRY("fsopen", syscall(SYS_fsopen, "tmpfs", 0));
+	TRY("open-tree", syscall(SYS_open_tree, AT_FDCWD, "/", 1));
+	TRY("move-mount", syscall(SYS_move_mount, 0, "", 0, "", 0));
+	TRY("mount-setattr", syscall(SYS_mount_setattr, 0, "", 0, 0, 0));
+	TRY("open-tree-attr", syscall(467, 0, "", 0, 0, 0));
+}
+
+static void kernel_surface(void)
+{
+	TRY("keyctl", syscall(SYS_keyctl, 0, -3, 0));
+	TRY("add-key", syscall(SYS_add_key, "user", "x", "y", 1, -3));
+	TRY("bpf", syscall(SYS_bpf, 0, NULL, 0));
+	TRY("io-uring", syscall(SYS_io_uring_setup, 1, NULL));
+	TRY("perf", syscall(SYS_perf_event_open, NULL, 0, 0, 0, 0));
+	TRY("userfaultfd", syscall(SYS_userfaultfd, 1));
+	TRY("memfd-secret", syscall(SYS_memfd_secret, 0));
+	TRY("fanotify", syscall(SYS_fanotify_init, 0, 0));
+	TRY("open-by-handle", syscall(SYS_open_by_handle_at, AT_FDCWD, NULL, 0));
+	TRY("name-to-handle", syscall(SYS_name_to_handle_at, AT_FDCWD, "/", NULL, NULL, 0));
+	TRY("move-pages", syscall(SYS_move_pages, 0, 0, 0, 0, 0, 0));
+	TRY("vmsplice", syscall(SYS_vmsplice, 1, NULL, 0, 0));
+	TRY("syslog", syscall(SYS_syslog, 3, NULL, 0));
+	TRY("init-module", syscall(SYS_init_module, NULL, 0, ""));
+	TRY("kexec", syscall(SYS_kexec_load, 0, 0, 0, 0));
+	TRY("reboot", syscall(SYS_reboot, 0, 0, 0, 0));
+	TRY("settimeofday", syscall(SYS_settimeofday, NULL, NULL));
+	TRY("sethostname", sethostname("x", 1));
+	TRY("xattrat", syscall(463, AT_FDCWD, "/", 0, "user.x", NULL, 0));
+	TRY("unknown-500", syscall(500));
+	TRY("unknown-4096", syscall(4096));
+	TRY("personality-no-randomize", personality(ADDR_NO_RANDOMIZE));
+	TRY("personality-read-implies-exec", personality(READ_IMPLIES_EXEC));
+}
+
+static void foreign_abis(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+#ifdef __x86_64__
+		long r = 20; /* getpid of i386 */
+		__asm__ volatile("int $0x80" : "+a"(r) : : "memory", "r8", "r9", "r10", "r11");
+		_exit(r > 0 ? 0 : 1);
+#else
+		raise(SIGSYS);
+#endif
+	}
+	show_child("i386", pid);
+	pid = fork();
+	if (pid == 0) {
+#ifdef __x86_64__
+		_exit(syscall(0x40000000 | SYS_getpid) > 0 ? 0 : 1);
+#else
+		raise(SIGSYS);
+#endif
+	}
+	show_child("x32", pid);
+}
+
+static void files(void)
+{
+	TRY("mknod-null", mknod("/null", S_IFCHR | 0666, makedev(1, 3)));
+	TRY("mknod-whiteout", mknod("/whiteout", S_IFCHR | 0666, makedev(0, 0)));
+	TRY("mknod-disk", mknod("/disk", S_IFBLK | 0666, makedev(8, 0)));
+	TRY("mkfifo", mkfifo("/fifo", 0600));
+	close(open("/file", O_CREAT | O_WRONLY, 0644));
+	TRY("chown", chown("/file", 1000, 65535));
+	TRY("chown-unmapped", chown("/file", 65536, 0));
+	TRY("chmod-setuid", chmod("/file", 04755));
+	TRY("xattr-user", setxattr("/file", "user.x", "y", 1, 0));
+	TRY("xattr-trusted", setxattr("/file", "trusted.x", "y", 1, 0));
+	TRY("proc-sys", open("/proc/sys/kernel/core_pattern", O_WRONLY));
+	TRY("proc-kcore", open("/proc/kcore", O_RDONLY));
+	TRY("proc-cmdline", open("/proc/cmdline", O_RDONLY));
+	TRY("dev-write", open("/dev/x", O_CREAT | O_WRONLY, 0644));
+	TRY("sys-write", open("/sys/x", O_CREAT | O_WRONLY, 0644));
+	TRY("dev-null", open("/dev/null", O_RDWR));
+	TRY("dev-mem", open("/dev/mem", O_RDONLY));
+	TRY("dev-kvm", open("/dev/kvm", O_RDONLY));
+	TRY("dev-fuse", open("/dev/fuse", O_RDONLY));
+}
+
+static void identity(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+	struct rlimit core;
+	gid_t groups[] = {0, 1, 65535};
+	uint64_t bounding = 0;
+	syscall(SYS_capget, &header, data);
+	for (int i = 0; i < 64; i++)
+		if (prctl(PR_CAPBSET_READ, i) == 1)
+			bounding |= UINT64_C(1) << i;
+	printf("effective %08x%08x\n", data[1].effective, data[0].effective);
+	printf("permitted %08x%08x\n", data[1].permitted, data[0].permitted);
+	printf("inheritable %08x%08x\n", data[1].inheritable, data[0].inheritable);
+	printf("bounding %016lx\n", (unsigned long)bounding);
+	printf("no-new-privs %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+	printf("seccomp %d\n", prctl(PR_GET_SECCOMP));
+	getrlimit(RLIMIT_CORE, &core);
+	printf("core %lu %lu\n", (unsigned long)core.rlim_cur, (unsigned long)core.rlim_max);
+	printf("ids %d %d %d\n", getuid(), getgid(), getgroups(0, NULL));
+	printf("session %d\n", getsid(0) == getpid());
+	printf("fds");
+	for (int fd = 0; fd < 1024; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			printf(" %d", fd);
+	printf("\n");
+	TRY("setgroups", setgroups(3, groups));
+}
+
+static void names(void)
+{
+	char host[64] = "", domain[64] = "";
+	gethostname(host, sizeof(host));
+	getdomainname(domain, sizeof(domain));
+	printf("host %s %s\n", host, domain);
+}
+
+static void last_things(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		TRY("chroot", chroot("/tmp"));
+		TRY("chroot-escape", chdir("../../../../../.."));
+		TRY("chroot-host", open("etc/passwd", O_RDONLY));
+		TRY("setuid", setresuid(33, 33, 33));
+		printf("caps-after-setuid ");
+		struct __user_cap_header_struct header = {.version =
+								  _LINUX_CAPABILITY_VERSION_3};
+		struct __user_cap_data_struct data[2];
+		syscall(SYS_capget, &header, data);
+		printf("%08x\n", data[0].effective);
+		fflush(stdout);
+		_exit(0);
+	}
+	show_child("chrooted", pid);
+	signal(SIGTERM, SIG_IGN);
+	TRY("kill-all", kill(-1, SIGTERM));
+}
+
+int main(void)
+{
+	identity();
+	names();
+	sockets();
+	network();
+	terminals();
+	processes();
+	namespaces();
+	mounts();
+	kernel_surface();
+	foreign_abis();
+	files();
+	last_things();
+	return 0;
+}
