@@ -17,12 +17,17 @@ static void show_progress(void *ctx, const char *image, char run)
 	log_note("verifying image %s: rebuild %c of A and B...", image, run);
 }
 
-static void print_finding(const struct finding *f, struct buf *out)
+static void print_finding(const struct verify_image *image, const struct finding *f,
+			  struct buf *out)
 {
+	const struct layer_comparison_vec *layers = &image->comparison.layers;
+	const char *step = f->layer >= 0 && (size_t)f->layer < layers->len
+				   ? layers->items[f->layer].step
+				   : NULL;
 	AUTO_FREE char *path = str_printable(f->path, strlen(f->path));
 	buf_addf(out, "  %s %s", f->kind, path);
 	if (f->layer >= 0)
-		buf_addf(out, " (layer %ld)", f->layer);
+		buf_addf(out, " (layer %ld%s%s)", f->layer, step ? ", " : "", step ? step : "");
 	if (f->field && !str_same(f->field, f->kind))
 		buf_addf(out, ": %s", f->field);
 	if (f->evidence && f->evidence[0]) {
@@ -49,7 +54,7 @@ static void print_image(const struct verify_image *image, struct buf *out)
 		buf_addf(out, "  %s\n", detail);
 	}
 	for (size_t i = 0; i < findings->len && i < FINDINGS_SHOWN; i++)
-		print_finding(&findings->items[i], out);
+		print_finding(image, &findings->items[i], out);
 	if (findings->len > FINDINGS_SHOWN)
 		buf_addf(out, "  ... %zu of %zu differences shown; --json has all\n",
 			 (size_t)FINDINGS_SHOWN, findings->len);

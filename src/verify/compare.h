@@ -30,6 +30,7 @@ struct layer_comparison {
 	bool diff_id_equal;
 	bool blob_equal;
 	size_t findings; /* files that differ in it */
+	char *step;	 /* what made it, as the config's history says; or NULL */
 };
 struct layer_comparison_vec VEC_OF(struct layer_comparison);
 

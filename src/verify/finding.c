@@ -71,6 +71,8 @@ void findings_cleanup(struct finding_vec *v)
 void comparison_cleanup(struct comparison *c)
 {
 	findings_cleanup(&c->findings);
+	for (size_t i = 0; i < c->layers.len; i++)
+		free(c->layers.items[i].step);
 	vec_free(&c->layers);
 }
 

@@ -65,6 +65,7 @@ static json_t *layers_json(const struct comparison *c)
 		json_t *item = json_object();
 		AUTO_FREE char *n = mem_printf("%zu", i);
 		set_text(item, "n", n);
+		set_text(item, "step", l->step);
 		set_equal(item, "diffId", l->diff_id_equal);
 		set_equal(item, "blob", l->blob_equal);
 		json_object_set_new(item, "files", json_integer((json_int_t)l->findings));

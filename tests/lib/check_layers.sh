@@ -14,6 +14,7 @@ BEGIN {
 		below[peer[i]] = "util " peer[i]
 	below["build"] = "util " peers " build"
 	below["verify"] = below["build"] " verify"
+	below["api"] = below["verify"] " api"
 	below["cli"] = below["verify"] " cli"
 	bad = 0
 }
