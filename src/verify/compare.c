@@ -201,7 +201,8 @@ static int compare_layer(const struct build_context *c, const struct side *a,
 		return -1;
 	const struct descriptor *da = &a->manifest.layers.items[i];
 	const struct descriptor *db = &b->manifest.layers.items[i];
-	struct layer_comparison result = {.blob_equal = digest_eq(&da->digest, &db->digest)};
+	struct layer_comparison result = {.blob_equal = digest_eq(&da->digest, &db->digest),
+					  .step = step_of(&b->config, i)};
 	result.diff_id_equal =
 		digest_eq(&a->config.diff_ids.items[i], &b->config.diff_ids.items[i]);
 	if (!result.blob_equal || !intact_a || !intact_b) {
