@@ -144,7 +144,7 @@ static void test_lower_whiteouts_count_as_nothing(void **state)
 static void test_bytes_do_not_depend_on_creation_order(void **state)
 {
 	struct trees *t = *state;
-	char name[8];
+	char name[16];
 	struct layer_packed first;
 
 	for (int i = 0; i < 300; i++) {
@@ -289,7 +289,7 @@ static void test_depth_limit(void **state)
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){1024, before.rlim_max}), 0);
-	AUTO_CLOSE int lower = make_deep(t->lower, LIMIT_TREE_DEPTH - 1);
+	close(make_deep(t->lower, LIMIT_TREE_DEPTH - 1));
 	AUTO_CLOSE int upper = make_deep(t->upper, LIMIT_TREE_DEPTH - 1);
 	put_file(upper, "f", "");
 	assert_int_equal(pack_raw(t, t->lower, &e), 0);

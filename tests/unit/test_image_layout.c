@@ -93,8 +93,9 @@ static char *index_of(const char *a, const char *b)
 static void test_new_layout(void **state)
 {
 	struct scratch *s = *state;
-	AUTO(layout) l = open_writable(s);
+	struct layout l = open_writable(s);
 
+	layout_cleanup(&l);
 	expect_file(s->fd, "l/oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}");
 	expect_file(s->fd, "l/index.json",
 		    "{\"manifests\":[],\"mediaType\":\"" OCI_INDEX_TYPE
