@@ -4,6 +4,8 @@
  */
 #include "image_test.h"
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include "image/layer.h"
@@ -341,6 +343,92 @@ static void test_size_limit(void **state)
 	expect_refused(t, "layer/too-big");
 }
 
+/* What a step does, in its own words; runs in the merged view. */
+static bool step(int root)
+{
+	const struct {
+		const char *from, *to;
+	} moves[] = {{"moved-file", "moved-to"}, {"new-dir", "renamed-dir"}};
+	int fd = openat(root, "rewritten", O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	/* As before, by way of a copy-up. */
+	if (fd < 0 || write(fd, "same", 4) != 4 || close(fd) < 0)
+		return false;
+	if (fchmodat(root, "chmod", 0600, 0) < 0 || fchmodat(root, "chmod-back", 0600, 0) < 0 ||
+	    fchmodat(root, "chmod-back", 0644, 0) < 0)
+		return false;
+	/* Deleted and made anew: opaque. */
+	if (unlinkat(root, "remade/in", 0) < 0 || unlinkat(root, "remade", AT_REMOVEDIR) < 0 ||
+	    mkdirat(root, "remade", 0755) < 0 || mkdirat(root, "remade/sub", 0755) < 0)
+		return false;
+	/* Package managers put things beside their name and rename them over it. */
+	if (mkdirat(root, "new-dir", 0755) < 0 || mkdirat(root, "new-dir/in", 0755) < 0 ||
+	    unlinkat(root, "emptied/in", 0) < 0 ||
+	    mknodat(root, "made", S_IFREG | 0644, 0) < 0 || unlinkat(root, "made", 0) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(moves); i++) {
+		if (renameat(root, moves[i].from, root, moves[i].to) < 0)
+			return false;
+	}
+	/* What would fool the packer has to fail, or to be escaped by the kernel. */
+	return mknodat(root, "chmod-back2", S_IFCHR, makedev(0, 0)) < 0 &&
+	       symlinkat("remade", root, "link") == 0 &&
+	       linkat(root, "moved-to", root, "hard", 0) == 0;
+}
+
+static _Noreturn void step_on_overlay(const char *base)
+{
+	AUTO_FREE char *merged = mem_printf("%s/merged", base);
+	AUTO_FREE char *options =
+		mem_printf("userxattr,lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work",
+			   base, base, base);
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("overlay", merged, "overlay", 0, options) < 0)
+		_exit(77);
+	int root = open(merged, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_exit(root >= 0 && step(root) ? 0 : 1);
+}
+
+/* The kernel's own carriers, as it leaves them. */
+static void test_a_step_on_a_real_overlay(void **state)
+{
+	struct trees *t = *state;
+	const char *dirs[] = {"remade", "emptied"};
+	const char *files[] = {"rewritten", "chmod",	 "chmod-back", "moved-file",
+			       "untouched", "remade/in", "emptied/in"};
+	int status = 0;
+
+	make_dir(t->s->fd, "merged");
+	make_dir(t->s->fd, "work");
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		make_dir(t->lower, dirs[i]);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		put_file(t->lower, files[i], "same");
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		step_on_overlay(t->s->path);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("no overlay mounts here\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
+	expect_layer(t, "0 .wh.moved-file\n"
+			"0 chmod\n"
+			"0 emptied/.wh.in\n"
+			"0 hard\n"
+			"2 link=remade\n"
+			"1 moved-to=hard\n"
+			"5 remade/\n"
+			"0 remade/.wh..wh..opq\n"
+			"5 remade/sub/\n"
+			"5 renamed-dir/\n"
+			"5 renamed-dir/in/\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +447,7 @@ int main(void)
 		trees_test(test_depth_limit),
 		trees_test(test_path_limit),
 		trees_test(test_size_limit),
+		trees_test(test_a_step_on_a_real_overlay),
 	};
 	if (geteuid() != 0) {
 		print_message("1..0 # SKIP needs root\n");
