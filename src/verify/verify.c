@@ -69,7 +69,7 @@ static int conclude_failure(struct verify_image *image, const struct err *why, s
 		return 0;
 	}
 	const char *reason = "build-failed";
-	if (why->code == ERR_INPUT)
+	if (why->code == ERR_INPUT && str_has_prefix(why->id, "fetch/"))
 		reason = "input-gone";
 	else if (str_same(why->id, "step/timeout"))
 		reason = "timeout";
