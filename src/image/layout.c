@@ -120,7 +120,8 @@ static int check_found(const struct index_entry *x, const char *ref, const char 
 	}
 	if (!index_entry_suits(x, os, arch)) {
 		return err_set(e, ERR_INPUT, "layout/no-such-platform",
-			       "'%s' is for %s/%s, not %s/%s", ref, x->os, x->arch, os, arch);
+			       "'%s' is for %s/%s, not %s/%s", ref, x->os, x->arch,
+			       os ? os : "any", arch ? arch : "any");
 	}
 	return 0;
 }
