@@ -19,16 +19,32 @@
 #include "util/path.h"
 #include "util/str.h"
 
+/* Each waits with an open fd for the next write to disk. */
+enum { STAGED_MAX = 200 };
+
 struct snapshot {
 	const struct store *store;
 	const char *path; /* as the user wrote it; for errors */
 	struct local_tree tree;
 	uint64_t bytes;
 	size_t values; /* of the document so far */
+
+	/* Copies on their way into the store, and the entries they are of. */
+	struct store_staged staged[STAGED_MAX];
+	size_t staged_entry[STAGED_MAX];
+	size_t staged_len;
 };
+
+static void drop_staged(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->staged_len; i++)
+		mem_close_cleanup(&s->staged[i].fd);
+	s->staged_len = 0;
+}
 
 static void snapshot_cleanup(struct snapshot *s)
 {
+	drop_staged(s);
 	local_tree_cleanup(&s->tree);
 }
 
@@ -95,6 +111,23 @@ static bool is_same_state(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+/* Puts what is staged into the store. */
+static int flush(struct snapshot *s, struct err *e)
+{
+	size_t failed = 0;
+
+	if (s->staged_len == 0)
+		return 0;
+	if (store_stage_commit_all(s->store, s->staged, s->staged_len, &failed, e) < 0) {
+		/* The copy differs from what was hashed a moment before. */
+		if (e && e->code == ERR_MISMATCH)
+			err_changed(s, s->tree.items[s->staged_entry[failed]].path, e);
+		return -1;
+	}
+	drop_staged(s);
+	return 0;
+}
+
 static int keep_blob(struct snapshot *s, int fd, const struct local_entry *entry, struct err *e)
 {
 	AUTO_CLOSE int staged = -1;
@@ -104,11 +137,10 @@ static int keep_blob(struct snapshot *s, int fd, const struct local_entry *entry
 	if (store_stage_open(s->store, &staged, e) < 0 ||
 	    path_copy_fd(fd, staged, entry->path, e) < 0)
 		return -1;
-	if (store_stage_commit(s->store, staged, &entry->digest, (int64_t)entry->size, NULL,
-			       NULL, e) == 0)
-		return 0;
-	/* The copy differs from what was hashed a moment before. */
-	return e && e->code == ERR_MISMATCH ? err_changed(s, entry->path, e) : -1;
+	s->staged_entry[s->staged_len] = s->tree.len - 1;
+	s->staged[s->staged_len++] = (struct store_staged){
+		.fd = TAKE_FD(staged), .digest = entry->digest, .len = entry->size};
+	return s->staged_len == STAGED_MAX ? flush(s, e) : 0;
 }
 
 /* Fills the last entry, a file, from its directory. */
@@ -378,7 +410,7 @@ int local_snapshot(const struct store *store, int dir_fd, const char *path, bool
 		rc = take_directory_at(&s, dir_fd, path, e);
 	else
 		rc = take_named(&s, dir_fd, clean, name, e);
-	if (rc < 0)
+	if (rc < 0 || flush(&s, e) < 0)
 		return -1;
 	if (expected && expected->alg != DIGEST_NONE && check_expected(&s, expected, e) < 0)
 		return -1;

@@ -249,6 +249,36 @@ static void test_names_that_json_cannot_hold(void **state)
 	expect_err(&e, ERR_INPUT, "import/name-not-utf8");
 }
 
+/* More files than are written at a time, some with the same content. */
+static void test_many_files(void **state)
+{
+	struct scratch *s = *state;
+	AUTO(store) store = STORE_INIT;
+	AUTO(local_tree) t = {0};
+	struct err e = ERR_INIT;
+	struct digest tree;
+
+	open_store(s, &store);
+	assert_int_equal(mkdirat(s->fd, "d", 0755), 0);
+	for (int i = 0; i < 450; i++) {
+		char name[32];
+		char text[32];
+
+		snprintf(name, sizeof(name), "d/%d", i);
+		snprintf(text, sizeof(text), "%d\n", i / 2);
+		put_file(s->fd, name, text);
+	}
+	snap(s, &store, "d", false, &tree);
+	assert_int_equal(local_tree_load(&store, &tree, &t, &e), 0);
+	assert_int_equal(t.len, 451);
+	for (size_t i = 1; i < t.len; i++) {
+		AUTO_CLOSE int fd = -1;
+
+		assert_int_equal(
+			store_blob_open_checked(&store, &t.items[i].digest, &fd, NULL, &e), 0);
+	}
+}
+
 /* One level below the limit is taken, one more is not. */
 static void test_depth_limit(void **state)
 {
@@ -439,6 +469,7 @@ int main(void)
 		scratch_test(test_links_in_the_path),
 		scratch_test(test_absent_and_special),
 		scratch_test(test_names_that_json_cannot_hold),
+		scratch_test(test_many_files),
 		scratch_test(test_depth_limit),
 		scratch_test(test_too_many_files_are_refused_before_they_are_kept),
 		scratch_test(test_files_that_change_while_read),
