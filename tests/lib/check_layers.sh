@@ -15,6 +15,7 @@ BEGIN {
 	below["build"] = "util " peers " build"
 	below["verify"] = below["build"] " verify"
 	below["api"] = below["verify"] " api"
+	below["api"] = below["verify"] " api"
 	below["cli"] = below["verify"] " cli"
 	bad = 0
 }
