@@ -90,7 +90,10 @@ static int parse_set(const json_t *object, const char *key, const char *what,
 	json_t *value;
 	if (json_opt_object(object, key, what, &set, e) < 0)
 		return -1;
-	json_object_foreach(set, name, value) strvec_push(ret, name);
+	json_object_foreach(set, name, value)
+	{
+		strvec_push(ret, name);
+	}
 	return 0;
 }
 
@@ -355,7 +358,7 @@ int image_config_parse(const char *text, size_t len, const char *what, struct im
 		       struct err *e)
 {
 	AUTO(json_doc) doc = {0};
-	AUTO(image_config) c = { 0 };
+	AUTO(image_config) c = {0};
 	if (json_read(text, len, LIMIT_CONFIG_BYTES, what, &doc, e) < 0 ||
 	    parse_texts(doc.root, image_texts, ARRAY_LEN(image_texts), what, &c, e) < 0 ||
 	    parse_list(doc.root, "os.features", what, &c.os_features, e) < 0 ||
@@ -363,7 +366,7 @@ int image_config_parse(const char *text, size_t len, const char *what, struct im
 	    parse_rootfs(doc.root, what, &c, e) < 0 || parse_history(doc.root, what, &c, e) < 0)
 		return -1;
 	*ret = c;
-	c = (struct image_config){ 0 };
+	c = (struct image_config){0};
 	return 0;
 }
 

@@ -80,7 +80,7 @@ static int read_one(int fd, const char *name, const char *path, unsigned char *v
 	 * hosts. */
 	if (len == 0 || entry_xattr_rule(name) != ENTRY_XATTR_KEEP)
 		return 0;
-	if (strcmp(name, "security.capability") == 0)
+	if (str_same(name, "security.capability"))
 		len = normalise_capability(value, len);
 	void *copy = mem_alloc(len);
 	memcpy(copy, value, len);

@@ -139,16 +139,17 @@ static int put_dir(struct packer *p, const struct layer_node *node, struct tar_e
 }
 
 static int put_symlink(struct packer *p, const struct packer_dir *dir, const char *name,
-		       struct tar_entry *entry, struct err *e)
+		       const struct tar_entry *common, struct err *e)
 {
 	char target[PATH_MAX];
 	ssize_t len = readlinkat(dir->upper_fd, name, target, sizeof(target) - 1);
 	if (len < 0)
-		return err_sys(e, "cannot read link '%s'", entry->path);
+		return err_sys(e, "cannot read link '%s'", common->path);
 	target[len] = '\0';
-	entry->type = TAR_SYMLINK;
-	entry->target = target;
-	return put_entry(p, entry, e);
+	struct tar_entry entry = *common;
+	entry.type = TAR_SYMLINK;
+	entry.target = target;
+	return put_entry(p, &entry, e);
 }
 
 static int put_special(struct packer *p, const struct stat *st, struct tar_entry *entry,

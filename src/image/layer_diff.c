@@ -328,7 +328,7 @@ int layer_diff_dir(int upper_fd, int lower_fd, const char *dir_path, struct laye
 		return -1;
 	AUTO(layer_children) found = {0};
 	for (size_t i = 0; i < names.len; i++) {
-		struct layer_child child = {.name = TAKE_PTR(names.items[i])};
+		struct layer_child child = {.name = mem_strdup(names.items[i])};
 		vec_push(&found, child);
 		AUTO_FREE char *path = layer_path(dir_path, child.name);
 		if (diff_child(upper_fd, lower_fd, path, &found.items[i], e) < 0)

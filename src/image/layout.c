@@ -256,13 +256,14 @@ void layout_cleanup(struct layout *l)
 
 int layout_open(int dir_fd, const char *path, struct layout *ret, struct err *e)
 {
-	AUTO(layout) l = LAYOUT_INIT;
-	if (path_open_dir(dir_fd, path, &l.dir_fd, e) < 0 ||
-	    check_version(l.dir_fd, path, e) < 0)
+	AUTO_CLOSE int fd = -1;
+	if (path_open_dir(dir_fd, path, &fd, e) < 0 || check_version(fd, path, e) < 0)
 		return -1;
-	l.name = mem_strdup(path);
-	*ret = l;
-	l = (struct layout)LAYOUT_INIT;
+	*ret = (struct layout){
+		.dir_fd = TAKE_FD(fd),
+		.lock_fd = -1,
+		.name = mem_strdup(path),
+	};
 	return 0;
 }
 

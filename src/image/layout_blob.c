@@ -113,7 +113,7 @@ int layout_file_open(int dir_fd, const char *path, const char *shown, int *ret_f
 {
 	AUTO_CLOSE int fd = -1;
 	struct err why = ERR_INIT;
-	struct stat st;
+	struct stat st = {0};
 	/* NONBLOCK: opening a fifo would wait for its writer. */
 	if (path_open_beneath(dir_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &fd, &why) <
 	    0) {

@@ -92,7 +92,7 @@ int manifest_parse(const char *text, size_t len, const char *what, struct manife
 		   struct err *e)
 {
 	AUTO(json_doc) doc = {0};
-	AUTO(manifest) m = { 0 };
+	AUTO(manifest) m = {0};
 	if (json_read(text, len, LIMIT_MANIFEST_BYTES, what, &doc, e) < 0 ||
 	    parse_root(doc.root, what, &m, e) < 0)
 		return -1;

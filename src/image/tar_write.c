@@ -77,8 +77,12 @@ static bool text_is_ascii(const char *text)
 /* What old readers see of a name that lives in a pax record. */
 static void put_fallback(char field[NAME_BYTES], const char *text)
 {
-	for (size_t i = 0; i < NAME_BYTES && text[i]; i++)
-		field[i] = (unsigned char)text[i] < 0x80 ? text[i] : '_';
+	size_t len = strnlen(text, NAME_BYTES);
+	memcpy(field, text, len);
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)field[i] >= 0x80)
+			field[i] = '_';
+	}
 }
 
 /* Where the name field begins: at 0, or behind the first slash that leaves it at most 100
