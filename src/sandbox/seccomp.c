@@ -219,6 +219,9 @@ static int bind_rules(const struct policy_rule_vec *rules, struct bound_rule_vec
 		struct bound_rule b = {(uint32_t)number, i, r};
 		vec_push(ret, b);
 	}
+	if (ret->len == 0)
+		return err_set(e, ERR_POLICY, "sandbox/policy",
+			       "the seccomp policy of a role is empty");
 	qsort(ret->items, ret->len, sizeof(*ret->items), compare_bound);
 	return 0;
 }
@@ -247,13 +250,8 @@ int seccomp_program_compile(const struct policy_rule_vec *rules, struct seccomp_
 {
 	struct bound_rule_vec bound = {0};
 	AUTO(seccomp_program) p = {0};
-	int r = 0;
-	if (bind_rules(rules, &bound, e) < 0)
-		r = -1;
-	else if (bound.len == 0)
-		r = err_set(e, ERR_POLICY, "sandbox/policy",
-			    "the seccomp policy of a role is empty");
-	else
+	int r = bind_rules(rules, &bound, e);
+	if (r == 0)
 		r = compile(&bound, &p, e);
 	vec_free(&bound);
 	if (r < 0)

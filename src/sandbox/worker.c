@@ -214,9 +214,10 @@ static int run_with(struct worker_child *c, struct buf *reply, struct err *e)
 	if (r < 0)
 		return -1;
 	close(TAKE_FD(theirs));
-	/* Held open while the worker lives: its end tells the worker of ours. */
-	AUTO_CLOSE int channel = c->channel;
-	return supervise(c->w, &child, ours, reply, e);
+	/* The channel stays open while the worker lives: its end tells the worker of ours. */
+	r = supervise(c->w, &child, ours, reply, e);
+	close(c->channel);
+	return r;
 }
 
 int sandbox_worker_run(const struct sandbox_worker *w, struct buf *reply, struct err *e)

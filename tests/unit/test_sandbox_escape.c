@@ -166,9 +166,9 @@ static void run_probe(void)
 {
 	struct sandbox_result result;
 	char port[16], name[32];
-	AUTO_CLOSE int tcp = listen_tcp(port);
+	int tcp = listen_tcp(port);
 	snprintf(name, sizeof(name), "stacker-test-%d", (int)getpid());
-	AUTO_CLOSE int abstract = listen_abstract(name);
+	int abstract = listen_abstract(name);
 	AUTO_FREE char *port_env = mem_printf("PORT=%s", port);
 	AUTO_FREE char *name_env = mem_printf("ABSTRACT=%s", name);
 	const char *const env[] = {port_env, name_env, NULL};
@@ -177,6 +177,8 @@ static void run_probe(void)
 	spec.env = env;
 	expect_ok(sandbox_run(&spec, &result, &err));
 	assert_int_equal(result.exit_code, 0);
+	close(tcp);
+	close(abstract);
 }
 
 static bool has_line(const char *text, const char *line)

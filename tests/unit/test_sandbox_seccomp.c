@@ -17,7 +17,17 @@ enum { TESTED = SYS_getpriority }; /* takes any arguments and harms nothing */
 		.name = (char *)(uintptr_t)(call), .number = -1                                \
 	}
 
-/* Loads `rules` and what a process needs to end; the errno of getpriority(a, b), 0 for success.
+/* What a process needs to free memory, also with the sanitizers, and to end. */
+static void add_end(struct sandbox_policy *p)
+{
+	struct policy_rule end[] = {ALLOW("exit_group"), ALLOW("mmap"), ALLOW("munmap"),
+				    ALLOW("madvise"), ALLOW("sigaltstack")};
+	for (size_t i = 0; i < ARRAY_LEN(end); i++)
+		vec_push(&p->seccomp[POLICY_STEP], end[i]);
+}
+
+/* Loads `rules` and what freeing and ending need; the errno of getpriority(a, b), 0 for
+ * success.
  */
 static int answer(const struct policy_rule *rules, size_t len, uint64_t a, uint64_t b)
 {
@@ -25,9 +35,7 @@ static int answer(const struct policy_rule *rules, size_t len, uint64_t a, uint6
 	pid_t pid = fork();
 	if (pid == 0) {
 		struct sandbox_policy p = {0};
-		struct policy_rule end[] = {ALLOW("exit_group"), ALLOW("exit")};
-		for (size_t i = 0; i < ARRAY_LEN(end); i++)
-			vec_push(&p.seccomp[POLICY_STEP], end[i]);
+		add_end(&p);
 		for (size_t i = 0; i < len; i++)
 			vec_push(&p.seccomp[POLICY_STEP], rules[i]);
 		if (sandbox_seccomp_load(&p, POLICY_STEP, &err) < 0)
@@ -142,8 +150,7 @@ static void test_many_calls(void **state)
 	pid_t pid = fork();
 	if (pid == 0) {
 		struct sandbox_policy p = {0};
-		struct policy_rule end = ALLOW("exit_group");
-		vec_push(&p.seccomp[POLICY_STEP], end);
+		add_end(&p);
 		for (int n = 1000; n < 1700; n++) {
 			struct policy_rule r = {.number = n, .errno_ = n};
 			vec_push(&p.seccomp[POLICY_STEP], r);

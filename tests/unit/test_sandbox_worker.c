@@ -339,6 +339,21 @@ static void test_interruption(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* Root works in a project that lies in someone's private home, where its powers end once it has
+ * namespaces of its own. */
+static void test_private_parents(void **state)
+{
+	(void)state;
+	enum { SOMEONE = 12345 };
+	char name[] = "home";
+	if (geteuid() != 0)
+		return; /* an ordinary user's directories are its own */
+	assert_int_equal(chown(fx.dir, SOMEONE, SOMEONE), 0);
+	assert_int_equal(chmod(fx.dir, 0700), 0);
+	expect_ok(work(say_hello, name, NULL));
+	assert_int_equal(chown(fx.dir, 0, 0), 0);
+}
+
 static void test_no_leaks(void **state)
 {
 	(void)state;
@@ -367,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_kept_fds),
 		cmocka_unit_test(test_overlays),
 		cmocka_unit_test(test_interruption),
+		cmocka_unit_test(test_private_parents),
 		cmocka_unit_test(test_no_leaks),
 	};
 	int failed = cmocka_run_group_tests(tests, start, end);
