@@ -93,8 +93,6 @@ static void session_cleanup(struct session *s)
 	mem_free_cleanup(&s->states);
 }
 
-/* --- which pins are missing --- */
-
 static void add_urls(struct fetch_job *job, const struct pin *pin)
 {
 	for (size_t i = 0; i < pin->urls_len; i++) {
@@ -178,6 +176,7 @@ static int add_pin(struct session *s, struct map *by_hash, const struct pin *pin
 		vec_push(&s->jobs, job);
 		map_add(by_hash, text, index);
 	}
+	BUG_IF(*index >= s->jobs.len);
 	struct fetch_job *job = &s->jobs.items[*index];
 
 	if (job->size >= 0 && pin->size >= 0 && job->size != pin->size) {
@@ -204,8 +203,6 @@ static int collect_jobs(struct session *s, const struct pin *pins, size_t pins_l
 	return 0;
 }
 
-/* --- progress --- */
-
 static void report_progress(struct session *s, bool is_last)
 {
 	struct fetch_progress p = {.done = s->done, .total = s->jobs.len};
@@ -226,8 +223,6 @@ static void report_progress(struct session *s, bool is_last)
 		p.bytes_expected = 0;
 	s->options->progress(s->options->ctx, &p);
 }
-
-/* --- what the fetcher delivers --- */
 
 static int copy_staged(const struct store *store, int from, int *ret_fd, struct err *e)
 {
@@ -330,20 +325,19 @@ static int take_message(struct session *s, const struct fetch_message *m, struct
 		return finish_job(s, m->job, e);
 	if (m->kind == FETCH_SAYS_FAILED)
 		return fail_job(&s->jobs.items[m->job], m->cause, text, e);
-	if (m->kind == FETCH_SAYS_PROGRESS)
+	if (m->kind == FETCH_SAYS_PROGRESS) {
 		state->bytes = m->bytes <= LIMIT_DOWNLOAD_BYTES ? m->bytes : 0;
-	else if (m->kind != FETCH_SAYS_NOTE && m->kind != FETCH_SAYS_WARNING)
+		return 0;
+	}
+	if ((m->kind != FETCH_SAYS_NOTE && m->kind != FETCH_SAYS_WARNING) ||
+	    ++state->said > SAID_MAX)
 		return err_confused(e);
-	else if (++state->said > SAID_MAX)
-		return err_confused(e);
-	else if (m->kind == FETCH_SAYS_WARNING)
+	if (m->kind == FETCH_SAYS_WARNING)
 		log_warn("%s", text);
 	else
 		log_note("%s", text);
 	return 0;
 }
-
-/* --- the fetcher's life --- */
 
 static int err_died(struct session *s, struct err *e)
 {

@@ -42,11 +42,12 @@ struct fetch_options {
 	void *confine_ctx;
 };
 
-/* On return 0 every pin is in the store. Pins already there cost one stat; nothing else is
- * started if all are. Errors: ERR_INPUT "fetch/..." (fetch/wrong-hash, fetch/wrong-size,
- * fetch/http-status, fetch/stalled, fetch/redirect, fetch/network ...), positioned at the pin,
- * with the reason of every URL tried. Wrong bytes of one URL are warned about when another
- * URL serves the right ones. */
+/* On return 0 every pin is in the store. Pins already there cost one stat; nothing is started
+ * if all are. Pins of one hash are one download, which may use the URLs of all of them. The
+ * first failure ends the others; what was finished by then stays in the store. Errors:
+ * ERR_INPUT or ERR_MISMATCH "fetch/..." (docs/errors/inputs.md), positioned at the pin, with
+ * the reason of every URL tried. Wrong bytes of one URL are warned about when another is tried.
+ */
 int fetch_pins(const struct store *store, const struct pin *pins, size_t pins_len,
 	       const struct fetch_options *options, struct err *e) WARN_UNUSED;
 

@@ -88,7 +88,7 @@ static void say_progress(struct fetcher *f)
 static void finish_slot(struct fetcher *f, struct transfer *t)
 {
 	struct fetch_message m = {.job = t->job_index, .bytes = t->len};
-	AUTO(buf) text = BUF_INIT(2 * FETCH_TEXT_MAX);
+	AUTO(buf) text = BUF_INIT(2UL * FETCH_TEXT_MAX);
 
 	m.kind = t->state == TRANSFER_DONE ? FETCH_SAYS_DONE : FETCH_SAYS_FAILED;
 	if (t->state == TRANSFER_FAILED) {

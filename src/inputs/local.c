@@ -352,6 +352,7 @@ static int take_named(struct snapshot *s, int dir_fd, const char *clean, const c
 	}
 	if (take_entry(s, parent_fd, name, mem_strdup(""), e) < 0)
 		return -1;
+	BUG_IF(s->tree.len == 0);
 	if (s->tree.items[0].type != LOCAL_DIR)
 		return 0;
 	AUTO_CLOSE int fd = -1;

@@ -229,6 +229,6 @@ int local_tree_read(const char *text, size_t len, struct local_tree *ret, struct
 		return err_set(e, ERR_INPUT, "import/bad-tree",
 			       TREE_WHAT " is not in its canonical form");
 	*ret = t;
-	t = (struct local_tree){0};
+	memset(&t, 0, sizeof(t));
 	return 0;
 }

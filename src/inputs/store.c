@@ -150,7 +150,7 @@ int store_open(int state_fd, struct store *ret, struct err *e)
 	    write_layout_file(s.root_fd, "oci-layout", OCI_LAYOUT, e) < 0)
 		return -1;
 	*ret = s;
-	s = (struct store)STORE_INIT;
+	memset(&s, 0, sizeof(s));
 	return 0;
 }
 

@@ -42,6 +42,12 @@ void url_cleanup(struct url *u)
 	mem_free_cleanup(&u->path);
 }
 
+static void url_move(struct url *to, struct url *from)
+{
+	*to = *from;
+	memset(from, 0, sizeof(*from));
+}
+
 /* Printable ASCII without space and backslash. Some parsers take "\" for "/", and then disagree
  * about where the host ends. */
 static bool is_url_text(const char *text)
@@ -177,8 +183,7 @@ int url_parse(const char *text, struct url *ret, struct err *e)
 	/* The parser may have made it longer. */
 	if (!*u.text || strlen(u.text) > LIMIT_URL_BYTES)
 		return err_malformed(text, "it is too long", e);
-	*ret = u;
-	u = (struct url){0};
+	url_move(ret, &u);
 	return 0;
 }
 
@@ -232,8 +237,7 @@ int url_redirect(const struct url *base, const char *location, struct url *ret, 
 	if (str_same(base->scheme, "https") && !str_same(u.scheme, "https"))
 		return err_set(e, ERR_INPUT, "url/redirect-downgrade",
 			       "the server redirects from https to http");
-	*ret = u;
-	u = (struct url){0};
+	url_move(ret, &u);
 	return 0;
 }
 

@@ -28,7 +28,7 @@ struct fixture {
 	int log_fd;
 };
 
-/* --- the fixture --- */
+/* The fixture. */
 
 static void make_file(int dir_fd, const char *name, size_t len, struct digest *ret)
 {
@@ -149,7 +149,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- helpers --- */
+/* Helpers. */
 
 /* URLs are given as "/fault/file" for the http server; "s:/..." for https; others as they are.
  */
@@ -251,7 +251,7 @@ static void expect_logged(struct fixture *f, const char *text)
 		fail_msg("'%s' is not in the log:\n%s", text, log);
 }
 
-/* --- a good server --- */
+/* A good server. */
 
 static void test_plain_and_tls(void **state)
 {
@@ -370,7 +370,7 @@ static void test_many_at_once(void **state)
 	assert_true(last.bytes > 0 && last.bytes == last.bytes_expected);
 }
 
-/* --- wrong bytes --- */
+/* Wrong bytes. */
 
 static void test_wrong_bytes(void **state)
 {
@@ -420,7 +420,7 @@ static void test_all_urls_are_named(void **state)
 	expect_err(&e, ERR_INPUT, "fetch/http-status");
 }
 
-/* --- interruptions --- */
+/* Interruptions. */
 
 static void test_resume(void **state)
 {
@@ -530,7 +530,7 @@ static void test_stalls(void **state)
 	assert_int_equal(fetch(f, &f->big, BIG_LEN, "/slow/big", NULL, &e), 0);
 }
 
-/* --- redirects --- */
+/* Redirects. */
 
 static char *redirect_to(const struct fixture *f, const char *from, const char *target)
 {
@@ -623,7 +623,7 @@ static void test_internal_addresses(void **state)
 	}
 }
 
-/* --- hostile headers, TLS, environment --- */
+/* Hostile headers, TLS, environment. */
 
 static void test_headers(void **state)
 {
@@ -672,7 +672,7 @@ static void test_environment_is_ignored(void **state)
 	assert_null(strstr(buf_text(&b), "accept-encoding"));
 }
 
-/* --- pins that cannot be fetched --- */
+/* Pins that cannot be fetched. */
 
 static void test_bad_pins(void **state)
 {
@@ -701,7 +701,7 @@ static void test_bad_pins(void **state)
 	assert_int_equal(count_requests(f), 0);
 }
 
-/* --- the supervisor and fetchers that are not what they should be --- */
+/* The supervisor and fetchers that are not what they should be. */
 
 static int refuse_confine(void *ctx, struct err *e)
 {
