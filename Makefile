@@ -56,7 +56,7 @@ endif
 
 OUR_CPPFLAGS := -Isrc -Iinclude -D_GNU_SOURCE -DSTACKER_VERSION='"$(VERSION)"'
 OUR_CFLAGS := -std=gnu11 $(WARNINGS) $(HARDEN) $(MODE_CFLAGS.$(MODE)) \
-	-ffile-prefix-map=$(CURDIR)=. -include util/banned.h $(PKG_CFLAGS)
+	-ffile-prefix-map='$(CURDIR)=.' -include util/banned.h $(PKG_CFLAGS)
 OUR_LDFLAGS := $(LINK_HARDEN) $(MODE_LDFLAGS.$(MODE))
 COMPILE = $(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP
 
@@ -181,12 +181,8 @@ replay: $(REPLAY_BINARIES) ## replay the fuzz corpora (best with MODE=asan)
 cli-tools: $(OUT)/stacker $(PROBE_BINARIES)
 
 .PHONY: fuzz fuzz-run
-ifeq ($(MODE),fuzz)
-fuzz: fuzz-run
-else
 fuzz: ## run every fuzz target for TIME seconds (30)
 	@+$(MAKE) --no-print-directory MODE=fuzz -j$(JOBS) fuzz-run
-endif
 fuzz-run: $(FUZZ_BINARIES)
 	@./tests/lib/fuzz.sh $(TIME) $(BUILD) $(FUZZ_BINARIES)
 

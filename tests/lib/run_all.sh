@@ -11,6 +11,7 @@ mode=${1:?usage: run_all.sh release|asan}
 make=${MAKE:-make}
 build=${BUILD:-build}
 jobs=${JOBS:-$(nproc)}
+make_build=$build # as given: make's targets may not hold spaces, the path of a clone may
 build=$(realpath -m "$build")
 logs=$build/test-logs
 mkdir -p "$logs"
@@ -87,7 +88,7 @@ single() {
 }
 
 run_make() {
-	"$make" --no-print-directory BUILD="$build" "$@"
+	"$make" --no-print-directory BUILD="$make_build" "$@"
 }
 
 cli_files() {
@@ -145,6 +146,8 @@ single "build with sanitizers" run_make MODE=asan -j"$jobs" unit-binaries replay
 	suite "unit with sanitizers" run_make -s MODE=asan unit &&
 	suite "replay with sanitizers" run_make -s MODE=asan replay
 if [ "$mode" = release ]; then
+	[ ! -x "$build/release/stacker" ] || MAKE=$make \
+		single "another folder, the same bytes" tests/lib/check_self.sh "$build/release/stacker"
 	[ ! -x "$build/release/stacker" ] || cli_suites "$build/release/stacker"
 else
 	[ ! -x "$build/asan/stacker" ] || sanitized_cli "$build/asan/stacker"
