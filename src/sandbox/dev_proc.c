@@ -10,6 +10,7 @@
 
 #include "sandbox/mount_internal.h"
 #include "sandbox/step_internal.h"
+#include "util/limits.h"
 #include "util/mem.h"
 #include "util/path.h"
 
@@ -17,7 +18,7 @@ enum { MEM_MAJOR = 1, TTY_MAJOR = 5 };
 
 #define LOCKED (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 #define DEV_BYTES 65536
-#define SCRIPT_MOUNT_BYTES (2 * 1024 * 1024) /* LIMIT_SCRIPT_BYTES and its page */
+#define SCRIPT_MOUNT_BYTES (2 * MIB) /* LIMIT_SCRIPT_BYTES and its page */
 
 static const char hosts_text[] = "127.0.0.1 localhost stacker\n::1 localhost stacker\n";
 

@@ -19,7 +19,7 @@
 #include "util/proc.h"
 #include "util/str.h"
 
-enum { SUBIDS = SANDBOX_IDS - 1 };
+#define SUBIDS (SANDBOX_IDS - 1)
 
 #define SUBID_FILE_BYTES (1 * MIB)
 

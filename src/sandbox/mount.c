@@ -31,7 +31,6 @@ int mount_source_prepare(int dir_fd, struct mount_source *ret, struct err *e)
 {
 	char link[64], path[LIMIT_PATH_BYTES];
 	struct stat st;
-	AUTO(mount_source) s = MOUNT_SOURCE_INIT;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
 	ssize_t len = readlinkat(AT_FDCWD, link, path, sizeof(path));
 	if (len < 0 || fstat(dir_fd, &st) < 0)
@@ -39,13 +38,14 @@ int mount_source_prepare(int dir_fd, struct mount_source *ret, struct err *e)
 	if ((size_t)len == sizeof(path) || !S_ISDIR(st.st_mode))
 		return err_set(e, ERR_SANDBOX, "sandbox/bind",
 			       "'%.*s' is not a usable directory", (int)len, path);
-	s.path = mem_strndup(path, (size_t)len);
-	s.dev = st.st_dev;
-	s.ino = st.st_ino;
-	s.tree_fd = open_tree(
-		dir_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
-	*ret = s;
-	s = (struct mount_source)MOUNT_SOURCE_INIT;
+	*ret = (struct mount_source){
+		.tree_fd = open_tree(dir_fd, "",
+				     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
+					     AT_RECURSIVE),
+		.path = mem_strndup(path, (size_t)len),
+		.dev = st.st_dev,
+		.ino = st.st_ino,
+	};
 	return 0;
 }
 
