@@ -27,7 +27,6 @@ struct snapshot {
 	const char *path; /* as the user wrote it; for errors */
 	struct local_tree tree;
 	uint64_t bytes;
-	size_t values; /* of the document so far */
 
 	/* Copies on their way into the store, and the entries they are of. */
 	struct store_staged staged[STAGED_MAX];
@@ -82,16 +81,14 @@ static int err_entry_sys(const struct snapshot *s, const char *path, struct err 
 	return err_sys(e, "cannot read '%s'", shown);
 }
 
-/* Takes `path`. How many values an entry needs in the document is local_tree.c's doing; a tree
- * that could not be read back must not be written. */
+/* Takes `path`. A tree that could not be read back must not be written. */
 static int add_entry(struct snapshot *s, char *path, enum local_type type, uint32_t mode,
 		     struct err *e)
 {
 	struct local_entry entry = {.path = path, .type = type, .mode = mode & 07777};
 
 	vec_push(&s->tree, entry);
-	s->values += type == LOCAL_FILE ? 6 : 4;
-	if (s->tree.len > LIMIT_LOCAL_ENTRIES || s->values > LIMIT_JSON_NODES - 8) {
+	if (s->tree.len > LIMIT_LOCAL_ENTRIES) {
 		err_entry(s, "", "import/too-many", "holds too many files for one import", e);
 		return err_hint(e, "import an archive of it, or several parts");
 	}
@@ -401,7 +398,7 @@ int local_snapshot(const struct store *store, int dir_fd, const char *path, bool
 		   const struct digest *expected, struct digest *ret_tree, struct err *e)
 {
 	AUTO(snapshot) s = {.store = store, .path = path};
-	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);
+	AUTO(buf) text = BUF_INIT(LIMIT_TREE_BYTES);
 	AUTO_FREE char *clean = path_clean(path);
 	AUTO_FREE char *name = path_base(clean);
 	int rc;
@@ -424,7 +421,7 @@ int local_snapshot(const struct store *store, int dir_fd, const char *path, bool
 int local_tree_load(const struct store *store, const struct digest *tree,
 		    struct local_tree *ret, struct err *e)
 {
-	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);
+	AUTO(buf) text = BUF_INIT(LIMIT_TREE_BYTES);
 
 	if (store_blob_read(store, tree, &text, e) < 0)
 		return -1;

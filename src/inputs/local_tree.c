@@ -210,11 +210,12 @@ int local_tree_read(const char *text, size_t len, struct local_tree *ret, struct
 {
 	AUTO(json_doc) doc = {NULL};
 	AUTO(local_tree) t = {0};
-	AUTO(buf) again = BUF_INIT(LIMIT_JSON_CANON_BYTES);
+	AUTO(buf) again = BUF_INIT(LIMIT_TREE_BYTES);
 	const char *schema;
 	json_t *entries;
 
-	if (json_read(text, len, LIMIT_JSON_CANON_BYTES, TREE_WHAT, &doc, e) < 0 ||
+	if (json_read_large(text, len, LIMIT_TREE_BYTES, LIMIT_TREE_VALUES, TREE_WHAT, &doc,
+			    e) < 0 ||
 	    json_get_text(doc.root, "schema", TREE_WHAT, &schema, e) < 0 ||
 	    json_get_array(doc.root, "entries", TREE_WHAT, &entries, e) < 0)
 		return -1;

@@ -21,7 +21,8 @@ struct scan {
 	size_t len;
 	size_t at;
 	unsigned depth;
-	unsigned values;
+	size_t values;
+	size_t max_values;
 	bool opened; /* the last token opened a container */
 	const char *what;
 };
@@ -62,9 +63,9 @@ static int scan_token(struct scan *s, struct err *e)
 	if (byte == ',' || (s->opened && !closes))
 		s->values++;
 	s->opened = byte == '[' || byte == '{';
-	if (s->values > LIMIT_JSON_NODES)
-		return err_set(e, ERR_INPUT, "json/too-many-values", "%s has over %d values",
-			       s->what, LIMIT_JSON_NODES);
+	if (s->values > s->max_values)
+		return err_set(e, ERR_INPUT, "json/too-many-values", "%s has over %zu values",
+			       s->what, s->max_values);
 	if (s->opened && ++s->depth > LIMIT_JSON_DEPTH)
 		return err_set(e, ERR_INPUT, "json/too-deep",
 			       "%s is nested deeper than %d levels", s->what, LIMIT_JSON_DEPTH);
@@ -175,10 +176,11 @@ void json_doc_cleanup(struct json_doc *doc)
 	doc->root = NULL;
 }
 
-int json_read(const char *text, size_t len, size_t max_bytes, const char *what,
-	      struct json_doc *ret, struct err *e)
+int json_read_large(const char *text, size_t len, size_t max_bytes, size_t max_values,
+		    const char *what, struct json_doc *ret, struct err *e)
 {
-	struct scan s = {.text = text, .len = len, .values = 1, .what = what};
+	struct scan s = {
+		.text = text, .len = len, .values = 1, .max_values = max_values, .what = what};
 	AUTO(json_doc) doc = {NULL};
 	json_error_t error;
 
@@ -197,6 +199,12 @@ int json_read(const char *text, size_t len, size_t max_bytes, const char *what,
 		return -1;
 	ret->root = TAKE_PTR(doc.root);
 	return 0;
+}
+
+int json_read(const char *text, size_t len, size_t max_bytes, const char *what,
+	      struct json_doc *ret, struct err *e)
+{
+	return json_read_large(text, len, max_bytes, LIMIT_JSON_NODES, what, ret, e);
 }
 
 static int wrong_type(const char *key, const char *what, const char *wanted, struct err *e)

@@ -22,6 +22,10 @@ void json_doc_cleanup(struct json_doc *doc);
 int json_read(const char *text, size_t len, size_t max_bytes, const char *what,
 	      struct json_doc *ret, struct err *e) WARN_UNUSED;
 
+/* As json_read, for documents of our own that may hold more than LIMIT_JSON_NODES values. */
+int json_read_large(const char *text, size_t len, size_t max_bytes, size_t max_values,
+		    const char *what, struct json_doc *ret, struct err *e) WARN_UNUSED;
+
 /* Required members. */
 int json_get_text(const json_t *object, const char *key, const char *what, const char **ret,
 		  struct err *e) WARN_UNUSED;

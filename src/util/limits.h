@@ -1,6 +1,7 @@
 /*
  * Every limit on what comes from outside, by name, with the place its number comes from. Each
- * has a test at its edge. "SEC" is reference/security.md section 2, "SF" reference/stackerfile.md.
+ * has a test at its edge. "SEC" is reference/security.md section 2, "SF"
+ * reference/stackerfile.md.
  */
 #ifndef UTIL_LIMITS_H
 #define UTIL_LIMITS_H
@@ -21,7 +22,7 @@
 #define LIMIT_INDEX_ENTRIES 1000
 #define LIMIT_INDEX_DEPTH 2
 /* Evaluated recipes */
-#define LIMIT_IMAGES 4096        /* images of one stackerfile; issue-scale is 500 */
+#define LIMIT_IMAGES 4096	   /* images of one stackerfile; issue-scale is 500 */
 #define LIMIT_IMAGE_NAME_BYTES 128 /* OCI tag length */
 /* Archives and layers (SEC UN19, UN26) */
 #define LIMIT_UNPACK_BYTES (16 * GIB)
@@ -42,10 +43,12 @@
 #define LIMIT_HTTP_HEADER_BYTES (256 * KIB)
 #define LIMIT_DOWNLOAD_BYTES (64 * GIB) /* when a pin has no size */
 #define LIMIT_DOWNLOAD_PARALLEL 8
-#define LIMIT_DOWNLOAD_ATTEMPTS 4       /* of one URL, network faults and 5xx only */
-#define LIMIT_DOWNLOAD_STALL_S 30       /* without a byte */
+#define LIMIT_DOWNLOAD_ATTEMPTS 4 /* of one URL, network faults and 5xx only */
+#define LIMIT_DOWNLOAD_STALL_S 30 /* without a byte */
 /* Local imports (SEC ST01, ST02) */
-#define LIMIT_LOCAL_ENTRIES 1000000
+#define LIMIT_LOCAL_ENTRIES 100000 /* of one import; a Linux source tree has 90,000 */
+#define LIMIT_TREE_VALUES (6 * LIMIT_LOCAL_ENTRIES + 16) /* a file is an object of five */
+#define LIMIT_TREE_BYTES (64 * MIB)
 #define LIMIT_LOCAL_BYTES (16 * GIB)
 /* Steps */
 #define LIMIT_STEP_LOG_BYTES (64 * MIB)

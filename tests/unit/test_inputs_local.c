@@ -314,7 +314,7 @@ static void test_too_many_files_are_refused_before_they_are_kept(void **state)
 
 	open_store(s, &store);
 	assert_int_equal(mkdirat(s->fd, "d", 0755), 0);
-	for (int i = 0; i <= LIMIT_JSON_NODES / 4; i++) {
+	for (int i = 0; i < LIMIT_LOCAL_ENTRIES; i++) {
 		char name[32];
 
 		snprintf(name, sizeof(name), "d/%d", i);
