@@ -28,33 +28,33 @@ const char *build_machine_arch(void)
 #endif
 }
 
-/* The roots directory belongs to id 0 of the sandbox: workers write there, nobody else. */
-static int open_roots(struct build_context *c, struct err *e)
+int build_open_roots(const char *path, const struct sandbox_idmap *idmap, int *ret_fd,
+		     struct err *e)
 {
-	const char *path = c->dirs.roots;
-	if (path_make_dir(AT_FDCWD, path, 0700, &c->roots_fd, e) < 0)
+	AUTO_CLOSE int fd = -1;
+	if (path_make_dir(AT_FDCWD, path, 0700, &fd, e) < 0)
 		return -1;
 	struct stat st;
-	if (fstat(c->roots_fd, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return err_sys(e, "cannot stat '%s'", path);
-	bool fresh = st.st_uid == geteuid() && st.st_uid != c->idmap.uid_first;
+	bool fresh = st.st_uid == geteuid() && st.st_uid != idmap->uid_first;
 	if (fresh) {
-		if (fchown(c->roots_fd, c->idmap.uid_first, c->idmap.gid_first) < 0)
-			return err_sys(e, "cannot give '%s' to uid %u", path,
-				       c->idmap.uid_first);
-		if (fstat(c->roots_fd, &st) < 0)
+		if (fchown(fd, idmap->uid_first, idmap->gid_first) < 0)
+			return err_sys(e, "cannot give '%s' to uid %u", path, idmap->uid_first);
+		if (fstat(fd, &st) < 0)
 			return err_sys(e, "cannot stat '%s'", path);
 	}
-	if (st.st_uid != c->idmap.uid_first) {
+	if (st.st_uid != idmap->uid_first) {
 		err_set(e, ERR_POLICY, "roots/other-ids",
 			"directory '%s' belongs to uid %u, but id 0 of this run's sandbox is "
 			"uid %u",
-			path, st.st_uid, c->idmap.uid_first);
+			path, st.st_uid, idmap->uid_first);
 		return err_hint(
 			e, "remove it as the user who made it, or give another --roots-dir");
 	}
-	if (fchmod(c->roots_fd, 0700) < 0)
+	if (fchmod(fd, 0700) < 0)
 		return err_sys(e, "cannot make '%s' private", path);
+	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
 
@@ -121,7 +121,7 @@ int build_context_open(const struct build_dirs *dirs, struct build_context *c, s
 	    path_make_private_dir(AT_FDCWD, dirs->state, &c->state_fd, e) < 0 ||
 	    store_open(c->state_fd, &c->store, e) < 0 ||
 	    path_make_private_dir(c->state_fd, "cache", &c->cache_fd, e) < 0 ||
-	    open_roots(c, e) < 0 ||
+	    build_open_roots(dirs->roots, &c->idmap, &c->roots_fd, e) < 0 ||
 	    lock_acquire(c->roots_fd, ".lock", dirs->roots, &c->roots_lock_fd, e) < 0)
 		return -1;
 	c->fetch.confine = confine_fetcher;

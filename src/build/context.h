@@ -50,6 +50,12 @@ int build_context_open(const struct build_dirs *dirs, struct build_context *ret,
 /* The OCI name of the machine's architecture ("amd64", "arm64"). */
 const char *build_machine_arch(void);
 
+/* Opens the directory of layer trees, made if absent. It belongs to id 0 of the sandbox:
+ * workers write there, nobody else. ERR_POLICY "roots/other-ids" if it was made under another
+ * map. */
+int build_open_roots(const char *path, const struct sandbox_idmap *idmap, int *ret_fd,
+		     struct err *e) WARN_UNUSED;
+
 /* Removes a directory of mapped ids, "NAME" below the caller's `dir_fd`, with all it holds. */
 int build_remove_tree(const struct build_context *c, int dir_fd, const char *name,
 		      struct err *e) WARN_UNUSED;

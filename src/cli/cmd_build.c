@@ -132,19 +132,14 @@ const struct command command_build = {
 	.summary = "Builds the images of a stackerfile into an OCI layout.",
 	.usage = "[--hermetic] [-f FILE] [-A IMAGE]... [--no-cache] [--json]",
 	.help = "  -f, --stacker-file FILE  the stackerfile (default: stacker.yaml)\n"
-		"  -A, --image IMAGE        build only this image and what it needs; may be "
-		"repeated\n"
-		"      --hermetic           says what is always so: pinned inputs, no network "
-		"in steps\n"
+		"  -A, --image IMAGE        build only this image and what it needs; may be repeated\n"
+		"      --hermetic           says what is always so: pinned inputs, no network in steps\n"
 		"      --no-cache           build again what is in the cache\n"
 		"      --json               print the results as JSON\n"
 		"\n"
-		"Each image is named by the digest of its evaluated recipe; one that was built "
-		"before\n"
-		"is taken from the cache. Every pinned input is fetched and checked before the "
-		"first\n"
-		"step runs. On success, one line an image goes to standard output: its name "
-		"and the\n"
+		"Each image is named by the digest of its evaluated recipe; one that was built before\n"
+		"is taken from the cache. Every pinned input is fetched and checked before the first\n"
+		"step runs. On success, one line an image goes to standard output: its name and the\n"
 		"digest of its manifest. Exit status: 0 built, 1 failed, 2 wrong usage.\n",
 	.run = run_build,
 };

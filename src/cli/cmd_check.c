@@ -39,14 +39,24 @@ static void report(void *ctx, const struct sandbox_requirement *r)
 		buf_addf(&c->out, "         remedy: %s\n", r->remedy);
 }
 
+/* As a build would. Without ids for a sandbox it cannot be given to them, and the probes say
+ * so. */
+static int open_roots(const struct cli *cli, int *ret_fd, struct err *e)
+{
+	struct sandbox_idmap idmap;
+	struct err no_ids = ERR_INIT;
+	if (sandbox_idmap_find(&idmap, &no_ids) < 0)
+		return path_make_dir(AT_FDCWD, cli->dirs.roots, 0700, ret_fd, e);
+	return build_open_roots(cli->dirs.roots, &idmap, ret_fd, e);
+}
+
 static int run_probes(const struct cli *cli, struct check_command *c, unsigned *ret_failed,
 		      struct err *e)
 {
 	AUTO(sandbox_policy) policy = {0};
 	struct digest digest;
 	AUTO_CLOSE int roots = -1;
-	if (policy_load(&policy, &digest, e) < 0 ||
-	    path_make_dir(AT_FDCWD, cli->dirs.roots, 0700, &roots, e) < 0)
+	if (policy_load(&policy, &digest, e) < 0 || open_roots(cli, &roots, e) < 0)
 		return -1;
 	*ret_failed = sandbox_check(&policy, roots, report, c);
 	if (c->json) {
@@ -91,8 +101,7 @@ const struct command command_check = {
 	.usage = "[--json]",
 	.help = "      --json  print the results as JSON\n"
 		"\n"
-		"Each requirement is probed by doing it. Exit status: 0 all there, 1 "
-		"something\n"
+		"Each requirement is probed by doing it. Exit status: 0 all there, 1 something\n"
 		"required is missing (with its remedy), 2 wrong usage.\n",
 	.run = run_check,
 };

@@ -62,7 +62,6 @@ const struct command command_clean = {
 	.name = "clean",
 	.summary = "Removes the state directory, the layer trees and the output layout.",
 	.usage = "",
-	.help = "Files of subordinate ids, which their owner cannot remove by hand, go as "
-		"well.\n",
+	.help = "Files of subordinate ids, which their owner cannot remove by hand, go as well.\n",
 	.run = run_clean,
 };

@@ -126,20 +126,16 @@ static int run_verify(const struct cli *cli, const struct command *self, int arg
 
 const struct command command_verify = {
 	.name = "verify",
-	.summary = "Rebuilds images from their recipes and says whether the layout holds just "
-		   "that.",
+	.summary =
+		"Rebuilds images from their recipes and says whether the layout holds just that.",
 	.usage = "[-f FILE] [--json] [IMAGE...]",
 	.help = "  -f, --stacker-file FILE  the stackerfile (default: stacker.yaml)\n"
 		"      --json               print the whole report as JSON\n"
 		"\n"
-		"Every image (or each IMAGE named) is rebuilt twice in a fresh root with "
-		"nothing\n"
-		"cached, the second time under another host name, umask, locale, time zone, "
-		"CPU set\n"
-		"and store path. Both results are compared with each other and with the "
-		"layout: index\n"
-		"entry, manifest, config, layers, files. Stored inputs, cached layers and "
-		"unpacked\n"
+		"Every image (or each IMAGE named) is rebuilt twice in a fresh root with nothing\n"
+		"cached, the second time under another host name, umask, locale, time zone, CPU set\n"
+		"and store path. Both results are compared with each other and with the layout: index\n"
+		"entry, manifest, config, layers, files. Stored inputs, cached layers and unpacked\n"
 		"trees are hashed again.\n"
 		"\n"
 		"Exit status, the gravest of all images:\n"
@@ -148,10 +144,8 @@ const struct command command_verify = {
 		"                         mismatch: they agree, but not with the layout;\n"
 		"                         metadata-only: only fields of the config differ\n"
 		"  2  usage or internal error, nothing was concluded\n"
-		"  3  reproduced-content  same files and config, other compression or manifest "
-		"bytes\n"
+		"  3  reproduced-content  same files and config, other compression or manifest bytes\n"
 		"  4  cannot-rebuild      input-gone, build-failed, timeout, resource ...\n"
-		"  6  tampered-input      an input, cached layer or tree is not what its hash "
-		"says\n",
+		"  6  tampered-input      an input, cached layer or tree is not what its hash says\n",
 	.run = run_verify,
 };
