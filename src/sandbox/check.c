@@ -122,6 +122,23 @@ static int probe_worker(struct check *c, struct err *e)
 	return in_worker(c, worker_nothing, e);
 }
 
+/* For people only: what is not listed may be as good. */
+static const char *file_system_name(unsigned long magic)
+{
+	static const struct {
+		unsigned long magic;
+		const char *name;
+	} known[] = {
+		{EXT4_SUPER_MAGIC, "ext4"},   {XFS_SUPER_MAGIC, "xfs"},
+		{BTRFS_SUPER_MAGIC, "btrfs"}, {TMPFS_MAGIC, "tmpfs"},
+		{F2FS_SUPER_MAGIC, "f2fs"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (known[i].magic == magic)
+			return known[i].name;
+	return "none that is known to be unfit";
+}
+
 static int probe_roots(struct check *c, struct err *e)
 {
 	static const struct {
@@ -149,7 +166,7 @@ static int probe_roots(struct check *c, struct err *e)
 		return err_hint(e,
 				"--roots-dir on a local file system (ext4, xfs, btrfs, tmpfs)");
 	}
-	snprintf(c->detail, c->detail_len, "file system 0x%lx", (unsigned long)fs.f_type);
+	snprintf(c->detail, c->detail_len, "%s", file_system_name((unsigned long)fs.f_type));
 	return 0;
 }
 
