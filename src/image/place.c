@@ -42,6 +42,7 @@ void place_init(struct place *p, const struct place_options *options)
 	*p = (struct place){
 		.options = *options,
 		.seen = MAP_INIT(NULL),
+		.parents = MAP_INIT(NULL),
 		.dir_index = MAP_INIT(NULL),
 		.parent_fd = -1,
 	};
@@ -51,6 +52,7 @@ void place_cleanup(struct place *p)
 {
 	forget_parent(p);
 	map_cleanup(&p->seen);
+	map_cleanup(&p->parents);
 	map_cleanup(&p->dir_index);
 	for (size_t i = 0; i < p->dirs.len; i++)
 		mem_free_cleanup(&p->dirs.items[i].path);
@@ -215,6 +217,15 @@ static int open_parent(struct place *p, const char *path, int *ret_fd, struct er
 	return 0;
 }
 
+static void note_parents(struct place *p, const char *parent)
+{
+	for (const char *end = parent; *end; end += *end == '/') {
+		end += strcspn(end, "/");
+		AUTO_FREE char *prefix = mem_strndup(parent, (size_t)(end - parent));
+		map_set(&p->parents, prefix, NULL);
+	}
+}
+
 /* The open parent of `path`, valid until the next call, and its last component. */
 static int enter_parent(struct place *p, const char *path, int *ret_fd, const char **ret_base,
 			struct err *e)
@@ -226,6 +237,7 @@ static int enter_parent(struct place *p, const char *path, int *ret_fd, const ch
 		forget_parent(p);
 		if (open_parent(p, parent, &p->parent_fd, e) < 0)
 			return -1;
+		note_parents(p, parent);
 		p->parent_path = TAKE_PTR(parent);
 	}
 	*ret_fd = p->parent_fd;
@@ -451,6 +463,10 @@ int place_whiteout(struct place *p, const char *path, struct err *e)
 	/* EEXIST: the same whiteout twice. */
 	if (mknodat(dir_fd, base, S_IFCHR, makedev(0, 0)) < 0 && errno != EEXIST)
 		return err_sys(e, "cannot make the whiteout of '%s'", path);
+	/* Nobody sees its time, but two unpackings of one layer must be alike for verify. */
+	const struct timespec times[2] = {{0}, {0}};
+	if (utimensat(dir_fd, base, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, "cannot date the whiteout of '%s'", path);
 	return 0;
 }
 

@@ -46,6 +46,7 @@ struct place_options {
 struct place {
 	struct place_options options;
 	struct map seen;      /* path -> kind of what this archive put there */
+	struct map parents;   /* directories that something was put into, at any depth */
 	struct map dir_index; /* path -> index in `dirs`, plus 1 */
 	struct place_dirs dirs;
 	char *parent_path; /* the directory that was last written into, kept open */

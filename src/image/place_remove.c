@@ -30,7 +30,7 @@ static int remove_unseen_below(const struct place *p, int dir_fd, const char *pa
 static int remove_unseen(const struct place *p, int dir_fd, const char *name, const char *path,
 			 struct err *e)
 {
-	if (!map_has(&p->seen, path))
+	if (!map_has(&p->seen, path) && !map_has(&p->parents, path))
 		return path_remove_tree(dir_fd, name, e);
 	AUTO_CLOSE int fd =
 		openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -114,6 +114,8 @@ static bool take_digest(struct str *line, struct digest *ret)
 
 static bool take_numbers(struct str line, struct tree_entry *ret)
 {
+	if (line.len == 0 || line.ptr[line.len - 1] == ' ')
+		return false;
 	struct str type = take_word(&line);
 	uint64_t mode = 0;
 	if (type.len != 1 || memchr("fdlhcbp", type.ptr[0], 7) == NULL)
