@@ -444,6 +444,32 @@ static void test_un19_pax_headers_at_their_edge(void **state)
 	}
 }
 
+static void test_un19_links_to_one_file_at_their_edge(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct scratch s;
+	struct err e = ERR_INIT;
+	AUTO(buf) vector = VECTOR_BUF;
+	struct buf *b = &vector;
+	scratch_open(&s);
+	FILE_("f", "x");
+	for (unsigned i = 1; i < LIMIT_HARDLINKS; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "d%u/%u", i / 1000, i);
+		HARD_(name, "f");
+	}
+	AUTO(buf) over = VECTOR_BUF;
+	buf_add(&over, b->data, b->len);
+	expect_unpacked(&s, b);
+	assert_int_equal(at_stat(s.root_fd, "f").st_nlink, LIMIT_HARDLINKS);
+	scratch_reset_root(&s);
+	vec_add(&over, (struct vec_entry){.name = "over", .type = '1', .link = "f"});
+	vec_end(&over);
+	expect_id(unpack_plain(&s, &over, -1, &e), &e, "unpack/hardlink");
+	scratch_close(&s);
+}
+
 static void test_un21_other_formats_are_refused(void **state)
 {
 	(void)state;
@@ -547,6 +573,7 @@ int main(void)
 		cmocka_unit_test(test_un19_limits_at_their_edges),
 		cmocka_unit_test(test_un19_names_at_their_edges),
 		cmocka_unit_test(test_un19_pax_headers_at_their_edge),
+		cmocka_unit_test(test_un19_links_to_one_file_at_their_edge),
 		cmocka_unit_test(test_un21_other_formats_are_refused),
 		cmocka_unit_test(test_un22_diff_id_must_match),
 		cmocka_unit_test(test_un24_un25_ids_and_times_have_a_range),
