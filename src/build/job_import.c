@@ -29,6 +29,7 @@ struct import_task {
 	struct local_tree tree;	       /* LOCAL */
 	struct digest blob;	       /* URL, or an archive: the blob itself */
 	struct strvec producer_lowers; /* STACKER */
+	locale_t charset;	       /* unpack: opened before the worker loses sight of it */
 };
 
 struct import_job {
@@ -43,6 +44,8 @@ static void import_job_cleanup(struct import_job *ij)
 	for (size_t i = 0; i < ij->len; i++) {
 		local_tree_cleanup(&ij->tasks[i].tree);
 		strvec_cleanup(&ij->tasks[i].producer_lowers);
+		if (ij->tasks[i].charset)
+			freelocale(ij->tasks[i].charset);
 	}
 	free(ij->tasks);
 }
@@ -71,6 +74,8 @@ static int resolve_task(const struct job *j, struct import_task *task,
 			const struct digest *digest, struct err *e)
 {
 	const struct recipe_source *s = task->source;
+	if (task->unpack && unpack_charset_open(&task->charset, e) < 0)
+		return -1;
 	switch (s->kind) {
 	case SOURCE_LOCAL:
 		return resolve_local(j, task, digest, e);
@@ -136,6 +141,7 @@ static int unpack_blob(const struct import_task *t, int blob, int64_t epoch_s, i
 {
 	const struct unpack_archive_options options = {
 		.name = t->source->name,
+		.charset = t->charset,
 		.dest = t->dest,
 		.whiteouts = t->whiteouts,
 		.uid = t->uid,
@@ -280,7 +286,9 @@ static int run_import(struct import_job *ij, struct err *e)
 
 int job_unpack_base(struct job *j, struct err *e)
 {
-	struct import_task task = {
+	AUTO(import_job) ij = {.job = j, .onto_overlay = true, .len = 1};
+	ij.tasks = mem_zalloc(1, sizeof(*ij.tasks));
+	ij.tasks[0] = (struct import_task){
 		.source = &j->image->recipe->from_source,
 		.dest = "/",
 		.unpack = true,
@@ -289,13 +297,9 @@ int job_unpack_base(struct job *j, struct err *e)
 		.uid = RECIPE_ID_UNSET,
 		.gid = RECIPE_ID_UNSET,
 	};
-	struct import_job ij = {.job = j, .tasks = &task, .len = 1, .onto_overlay = true};
-	int result = resolve_task(j, &task, &j->image->base, e);
-	if (result == 0)
-		result = run_import(&ij, e);
-	local_tree_cleanup(&task.tree);
-	strvec_cleanup(&task.producer_lowers);
-	return result;
+	if (resolve_task(j, &ij.tasks[0], &j->image->base, e) < 0)
+		return -1;
+	return run_import(&ij, e);
 }
 
 static struct import_task task_of(const struct recipe_import *import)

@@ -89,7 +89,8 @@ int archive_reader_open(struct archive_reader *r, const struct archive_reader_op
 	if (head_read(options->fd, &range, options->what, &h, e) < 0)
 		return -1;
 	if (head_is(&h, "PK\3\4", 4) || head_is(&h, "PK\5\6", 4))
-		return zip_reader_open(options->fd, range.len, &r->gate, &r->zip, e);
+		return zip_reader_open(options->fd, range.len, options->charset, &r->gate,
+				       &r->zip, e);
 	if (head_is(&h, "!<arch>\n", 8) &&
 	    deb_find_data(options->fd, range.len, options->what, &range, e) < 0)
 		return -1;

@@ -25,6 +25,7 @@ struct archive_reader_options {
 	const char *what;
 	const struct unpack_limits *limits;
 	bool any_owner;
+	locale_t charset; /* see unpack_archive_options */
 };
 
 /* `r` is cleaned up by the caller in every case. ERR_INPUT "unpack/format" for what is none. */

@@ -78,7 +78,11 @@ int entry_path_clean(const char *raw, const char *what, char **ret, struct err *
 		if (n == 2 && component[0] == '.' && component[1] == '.')
 			return err_set(e, ERR_INPUT, "unpack/dotdot",
 				       "entry '%s' of '%s' has '..' in its name", raw, what);
-		if (n > LIMIT_COMPONENT_BYTES || ++depth > LIMIT_TREE_DEPTH)
+		/* A whiteout names a file by prefixing it, and that name may be of full length.
+		 */
+		bool whiteout = str_has_prefix(component, ".wh.");
+		if (n > LIMIT_COMPONENT_BYTES + (whiteout ? strlen(".wh.") : 0) ||
+		    ++depth > LIMIT_TREE_DEPTH)
 			return err_set(
 				e, ERR_INPUT, "unpack/name",
 				"entry '%.64s...' of '%s' is deeper than %d directories or "

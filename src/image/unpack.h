@@ -7,6 +7,7 @@
 #ifndef IMAGE_UNPACK_H
 #define IMAGE_UNPACK_H
 
+#include <locale.h>
 #include <stdint.h>
 
 #include "util/digest.h"
@@ -14,7 +15,7 @@
 enum layer_compression { LAYER_TAR, LAYER_GZIP, LAYER_ZSTD };
 
 struct unpack_limits {
-	uint64_t max_bytes;   /* decompressed, also all file content */
+	uint64_t max_bytes; /* decompressed, also all file content */
 	uint64_t max_entries;
 };
 extern const struct unpack_limits unpack_default_limits;
@@ -32,17 +33,21 @@ int unpack_layer(int blob_fd, enum layer_compression compression, const struct d
 		 struct err *e) WARN_UNUSED;
 
 /* An archive that an import or `from: tar` names, onto the merged view `root_fd` (an overlay
- * mount: changes land in its upper). Format by content, not by name: tar plain or in gz, xz, zst,
- * bz2; zip; .deb (its data member). Directories over symlinks to directories keep the link
+ * mount: changes land in its upper). Format by content, not by name: tar plain or in gz, xz,
+ * zst, bz2; zip; .deb (its data member). Directories over symlinks to directories keep the link
  * (merged-usr), resolved inside the root. */
 struct unpack_archive_options {
-	const char *name;   /* for errors and for choosing nothing */
-	const char *dest;   /* absolute directory in the root, made if absent */
-	bool whiteouts;     /* apply .wh. entries (from: tar) */
-	int64_t uid, gid;   /* for every entry, or -1: as in the archive */
-	int32_t mode;       /* for every regular file, or -1 */
-	int64_t epoch_s;    /* mtimes are clamped to it */
+	const char *name; /* for errors and for choosing nothing */
+	/* A UTF-8 locale, for the names in zip files. Its tables are files of the host, which a
+	 * worker no longer sees: opened before by unpack_charset_open. 0: opened here. */
+	locale_t charset;
+	const char *dest; /* absolute directory in the root, made if absent */
+	bool whiteouts;	  /* apply .wh. entries (from: tar) */
+	int64_t uid, gid; /* for every entry, or -1: as in the archive */
+	int32_t mode;	  /* for every regular file, or -1 */
+	int64_t epoch_s;  /* mtimes are clamped to it */
 };
+int unpack_charset_open(locale_t *ret, struct err *e) WARN_UNUSED; /* freed by freelocale */
 int unpack_archive(int blob_fd, const struct unpack_archive_options *options,
 		   const struct unpack_limits *limits, int root_fd, struct err *e) WARN_UNUSED;
 

@@ -146,6 +146,7 @@ int unpack_archive(int blob_fd, const struct unpack_archive_options *options,
 		.fd = blob_fd,
 		.what = options->name,
 		.limits = limits,
+		.charset = options->charset,
 		.any_owner = options->uid >= 0 && options->gid >= 0,
 	};
 	if (archive_reader_open(&o.reader, &reader, e) < 0 || make_dest(&o, e) < 0 ||

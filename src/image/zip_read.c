@@ -1,7 +1,7 @@
 /*
  * The zip half of the archive reader. libarchive converts names that are marked as UTF-8 to the
- * thread's locale, which would damage them in "C"; so each call runs in glibc's built-in
- * C.UTF-8, where the conversion changes nothing.
+ * thread's locale, which would damage them in "C"; so each call runs in C.UTF-8, where the
+ * conversion changes nothing.
  */
 #include "image/zip_read.h"
 
@@ -11,8 +11,11 @@
 #include <locale.h>
 #include <unistd.h>
 
+#include "image/unpack.h"
 #include "util/limits.h"
 #include "util/mem.h"
+
+#define CHARSET "C.UTF-8"
 
 enum { ZIP_CHUNK_BYTES = 64 * 1024 };
 
@@ -60,15 +63,23 @@ static int zip_error(const struct zip_reader *r, const char *path, struct err *e
 		       r->gate->what, path, why ? why : "bad data");
 }
 
-int zip_reader_open(int fd, uint64_t size, struct entry_gate *gate, struct zip_reader **ret,
-		    struct err *e)
+int unpack_charset_open(locale_t *ret, struct err *e)
+{
+	*ret = newlocale(LC_CTYPE_MASK, CHARSET, (locale_t)0);
+	if (*ret == (locale_t)0)
+		return err_sys(e, "cannot load the locale '" CHARSET "'");
+	return 0;
+}
+
+int zip_reader_open(int fd, uint64_t size, locale_t charset, struct entry_gate *gate,
+		    struct zip_reader **ret, struct err *e)
 {
 	struct zip_reader *r = mem_zalloc(1, sizeof(*r));
 	r->fd = fd;
 	r->size = size;
 	r->gate = gate;
 	r->gate->limits.max_bytes = byte_source_output_limit(gate->limits.max_bytes, size);
-	r->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	r->locale = charset ? duplocale(charset) : newlocale(LC_CTYPE_MASK, CHARSET, charset);
 	r->archive = archive_read_new();
 	int status = -1;
 	if (r->locale == (locale_t)0 || r->archive == NULL)

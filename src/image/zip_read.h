@@ -13,9 +13,9 @@
 
 struct zip_reader;
 
-/* `fd` and `gate` are borrowed. */
-int zip_reader_open(int fd, uint64_t size, struct entry_gate *gate, struct zip_reader **ret,
-		    struct err *e) WARN_UNUSED;
+/* `fd` and `gate` are borrowed; `charset` is copied (see unpack_archive_options). */
+int zip_reader_open(int fd, uint64_t size, locale_t charset, struct entry_gate *gate,
+		    struct zip_reader **ret, struct err *e) WARN_UNUSED;
 /* As tar_reader_next and tar_reader_data. */
 int zip_reader_next(struct zip_reader *r, struct entry *ret, bool *ret_end,
 		    struct err *e) WARN_UNUSED;

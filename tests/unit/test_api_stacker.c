@@ -3,6 +3,8 @@
 
 #include <stacker/stacker.h>
 
+#include "util/proc.h"
+
 struct fixture {
 	struct scratch *scratch;
 	char *state, *roots, *oci, *file;
@@ -92,6 +94,9 @@ static void test_a_foreign_option_struct_is_refused(void **state)
 
 int main(void)
 {
+	/* The signal descriptor is made once and kept: not a leak of the test that comes first.
+	 */
+	(void)proc_interrupt_fd();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_build_then_verify, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_errors_name_the_problem, set_up,
