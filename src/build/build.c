@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "build/image.h"
+#include "build/input.h"
 #include "image/layout.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -50,57 +51,6 @@ static int look_up(struct run *r, bool no_cache, bool *todo, struct err *e)
 			need[image->needs[j]] = true;
 	}
 	return 0;
-}
-
-struct pin_vec VEC_OF(struct pin);
-
-static void add_pin(struct pin_vec *pins, const struct recipe_source *s)
-{
-	if (s->kind != SOURCE_URL)
-		return;
-	vec_push(pins, ((struct pin){.urls = (const char *const *)s->urls.items,
-				     .urls_len = s->urls.len,
-				     .hash = s->hash,
-				     .size = s->size,
-				     .pos = s->pos}));
-}
-
-/* Copies a pinned blob from the seed store, if that has it; its bytes are checked twice. */
-static int seed_pin(struct build_context *c, const struct pin *pin, struct err *e)
-{
-	if (!c->seed || store_has(&c->store, &pin->hash) || !store_has(c->seed, &pin->hash))
-		return 0;
-	AUTO_CLOSE int in = -1;
-	AUTO_CLOSE int out = -1;
-	struct digest ignored;
-	uint64_t len;
-	if (store_blob_open_checked(c->seed, &pin->hash, &in, &len, e) < 0 ||
-	    store_stage_open(&c->store, &out, e) < 0 ||
-	    path_copy_fd(in, out, "stored input", e) < 0)
-		return err_locate(e, &pin->pos);
-	return store_stage_commit(&c->store, out, &pin->hash, pin->size, &ignored, &len, e);
-}
-
-/* Everything pinned is here before the first step runs. */
-static int fetch_inputs(struct run *r, const bool *todo, struct err *e)
-{
-	struct pin_vec pins = {0};
-	for (size_t i = 0; i < r->plan.len; i++) {
-		if (!todo[i])
-			continue;
-		const struct recipe_image *image = r->plan.images[i].recipe;
-		if (image->from == FROM_TAR)
-			add_pin(&pins, &image->from_source);
-		for (size_t j = 0; j < image->imports.len; j++)
-			add_pin(&pins, &image->imports.items[j].source);
-	}
-	int result = 0;
-	for (size_t i = 0; i < pins.len && result == 0; i++)
-		result = seed_pin(r->c, &pins.items[i], e);
-	if (result == 0)
-		result = fetch_pins(&r->c->store, pins.items, pins.len, &r->c->fetch, e);
-	vec_free(&pins);
-	return result;
 }
 
 static int build_missing(struct run *r, const bool *todo, struct err *e)
@@ -186,8 +136,8 @@ int build_run(struct build_context *c, const struct build_options *options,
 	r.have = mem_zalloc(r.plan.len + 1, sizeof(bool));
 	r.cached = mem_zalloc(r.plan.len + 1, sizeof(bool));
 	AUTO_FREE bool *todo = mem_zalloc(r.plan.len + 1, sizeof(bool));
-	if (look_up(&r, options->no_cache, todo, e) < 0 || fetch_inputs(&r, todo, e) < 0 ||
-	    build_missing(&r, todo, e) < 0)
+	if (look_up(&r, options->no_cache, todo, e) < 0 ||
+	    input_bring_all(c, &r.plan, todo, e) < 0 || build_missing(&r, todo, e) < 0)
 		return -1;
 	return publish_wanted(&r, done, ctx, e);
 }
