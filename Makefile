@@ -44,7 +44,7 @@ $(error MODE=$(MODE) is not one of release, debug, asan, fuzz, cov)
 endif
 
 # Goals that need no compiler, or that install it first, must work on a bare machine.
-NO_COMPILE_GOALS := deps deps-dev help clean demo check asan fuzz check-layers format-check uninstall
+NO_COMPILE_GOALS := deps deps-dev help clean demo check security asan fuzz bench check-layers format-check uninstall
 ifneq ($(filter-out $(NO_COMPILE_GOALS),$(or $(MAKECMDGOALS),all)),)
 PKG_MISSING := $(shell $(PKG_CONFIG) --print-errors --exists $(PACKAGES) 2>&1 || echo missing)
 ifneq ($(PKG_MISSING),)
@@ -73,6 +73,8 @@ UNIT_BINARIES := $(UNIT_SOURCES:tests/unit/%.c=$(OUT)/tests/%)
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINARIES := $(FUZZ_SOURCES:tests/fuzz/%.c=$(OUT)/fuzz/%)
 REPLAY_BINARIES := $(FUZZ_SOURCES:tests/fuzz/%.c=$(OUT)/replay/%)
+SEC_SOURCES := $(sort $(wildcard tests/security/sec_*.c))
+SEC_BINARIES := $(SEC_SOURCES:tests/security/%.c=$(OUT)/security/%)
 PROBE_SOURCES := $(sort $(wildcard tests/probes/*.c))
 PROBE_BINARIES := $(PROBE_SOURCES:tests/probes/%.c=$(BUILD)/probes/%)
 MAN_SOURCES := $(sort $(wildcard docs/*.[1-9].scd))
@@ -144,6 +146,26 @@ $(BUILD)/probes/%: tests/probes/%.c
 	$(call say,CC,$<)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -static -o $@ $<
 
+# What the security tests run: beside stacker, linked with its modules; or, if *_static, inside a step.
+$(OUT)/security/%_static: tests/security/%_static.c $(OUT)/flags
+	@mkdir -p $(@D)
+	$(call say,SEC,$<)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -MMD -MP -static -o $@ $<
+
+$(OUT)/security/%: tests/security/%.c $(LIB) $(OUT)/flags
+	@mkdir -p $(@D)
+	$(call say,SEC,$<)
+	$(Q)$(COMPILE) -Itests/security -Wno-missing-prototypes $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< $(LIB) \
+		$(PKG_LIBS) $(LDLIBS)
+
+# stacker with switches that take protections away, for the ablations of the security tests: the
+# released objects, with functions replaced by the linker. The released program has no switch.
+ABLATED := seccomp_program_install caps_restrict init_main
+$(OUT)/stacker-ablate: tests/security/ablate.c $(MAIN_OBJECT) $(LIB) $(OUT)/flags
+	$(call say,LINK,$@)
+	$(Q)$(COMPILE) -Wno-missing-prototypes $(OUR_LDFLAGS) $(LDFLAGS) $(ABLATED:%=-Wl,--wrap=%) -o $@ $< \
+		$(MAIN_OBJECT) $(LIB) $(PKG_LIBS) $(LDLIBS)
+
 $(BUILD)/man/%: docs/%.scd
 	@mkdir -p $(@D)
 	$(call say,MAN,$<)
@@ -167,6 +189,14 @@ check: deps ## run all tests
 asan: deps ## run all tests against a stacker built with ASan and UBSan
 	@+MAKE='$(MAKE)' BUILD='$(BUILD)' JOBS=$(JOBS) ./tests/lib/run_all.sh asan
 
+# SECURITY_AREAS narrows it to some of the scripts in tests/security; FOREIGN_PROBE is a program to run
+# in a step, see tests/security/README.md.
+.PHONY: security security-binaries
+security: deps ## run the attack catalogue, a line a row
+	@+$(MAKE) --no-print-directory -j$(JOBS) MODE=release security-binaries
+	@BUILD='$(BUILD)' ./tests/security/run.sh $(SECURITY_AREAS)
+security-binaries: $(OUT)/stacker $(OUT)/stacker-ablate $(SEC_BINARIES)
+
 .PHONY: unit unit-binaries
 unit-binaries: $(UNIT_BINARIES)
 unit: $(UNIT_BINARIES) ## build and run the unit tests
@@ -181,20 +211,23 @@ replay: $(REPLAY_BINARIES) ## replay the fuzz corpora (best with MODE=asan)
 cli-tools: $(OUT)/stacker $(PROBE_BINARIES)
 
 .PHONY: fuzz fuzz-run
-fuzz: ## run every fuzz target for TIME seconds (30)
+fuzz: deps-dev ## run every fuzz target for TIME seconds (30)
 	@+$(MAKE) --no-print-directory MODE=fuzz -j$(JOBS) fuzz-run
 fuzz-run: $(FUZZ_BINARIES)
 	@./tests/lib/fuzz.sh $(TIME) $(BUILD) $(FUZZ_BINARIES)
 
 .PHONY: bench
-bench: all ## measure a no-op build and a sandboxed step, beside peers
+bench: deps-dev ## measure a no-op build and a sandboxed step, beside peers
+	@+$(MAKE) --no-print-directory -j$(JOBS) all
+	@+test -e $(BUILD)/demo/oci/index.json || $(MAKE) --no-print-directory demo
 	@STACKER=$(BUILD)/stacker ./tests/bench/run.sh $(BUILD)
 
 .PHONY: check-layers
 check-layers: ## check which module includes which
 	@./tests/lib/check_layers.sh src
 
-C_FILES := $(sort $(wildcard src/*/*.[ch] include/stacker/*.h tests/unit/*.[ch] tests/fuzz/*.[ch] tests/probes/*.c))
+C_FILES := $(sort $(wildcard src/*/*.[ch] include/stacker/*.h tests/unit/*.[ch] tests/fuzz/*.[ch] tests/probes/*.c \
+	tests/security/*.[ch]))
 .PHONY: format-check lint
 format-check: ## check that clang-format would change nothing
 	@clang-format --dry-run --Werror $(C_FILES)
@@ -235,4 +268,5 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo '  MODE=release|debug|asan|fuzz|cov  CC  CFLAGS  LDFLAGS  PREFIX  DESTDIR  BUILD  TIME  V=1'
 
--include $(LIB_OBJECTS:.o=.d) $(MAIN_OBJECT:.o=.d) $(UNIT_BINARIES:=.d) $(FUZZ_BINARIES:=.d) $(REPLAY_BINARIES:=.d)
+-include $(LIB_OBJECTS:.o=.d) $(MAIN_OBJECT:.o=.d) $(UNIT_BINARIES:=.d) $(FUZZ_BINARIES:=.d) $(REPLAY_BINARIES:=.d) \
+	$(SEC_BINARIES:=.d) $(OUT)/stacker-ablate.d
