@@ -21,7 +21,7 @@ BUILD_DEBS := gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libarchive
 	libyaml-dev libcurl4-openssl-dev libjansson-dev zlib1g-dev libzstd-dev scdoc
 RUN_DEBS := uidmap ca-certificates
 TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static procps xz-utils passwd util-linux
-DEV_DEBS := clang clang-format clang-tidy cppcheck shellcheck bubblewrap
+DEV_DEBS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck bubblewrap
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wformat=2 -Wundef -Wcast-qual -Wswitch-enum -Wno-sign-conversion -Werror
