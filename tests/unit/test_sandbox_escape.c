@@ -14,7 +14,7 @@ static int start(void **state)
 	(void)state;
 	fixture_start(&fx);
 	AUTO_FREE char *root = path_join(fx.dir, "roots/base");
-	shell("mkdir $1; cc -O1 -w -static -D_GNU_SOURCE -o $1/probe tests/security/probe.c",
+	shell("mkdir $1; cc -O1 -w -static -D_GNU_SOURCE -o $1/probe tests/security/sec_escape_static.c",
 	      root);
 	fixture_own(&fx);
 	return 0;

@@ -1,8 +1,12 @@
 /*
  * Tries, from inside a sandbox, what a hostile step would, and prints a line "NAME RESULT" for
- * each attempt: "ok", a number, or the name of the errno. tests/unit/test_sandbox_escape.c
- * holds what each must be. Static, because the images it runs in may be empty. Attempts that a
- * filter answers by killing run in a child.
+ * each attempt: "ok", a number, or the name of the errno. What each must be is in
+ * tests/unit/test_sandbox_escape.c, and, for a sandbox with protections taken away, in golden/.
+ * Static, because the images it runs in may be empty. Attempts that a filter answers by killing
+ * run in a child. It takes from the environment: PORT, a TCP port that is open on the host,
+ * ABSTRACT, the name of an abstract socket there, and, where they matter, KEY, the serial
+ * number of a key in the session keyring of whoever started stacker, CANARY, a file of the
+ * host.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,6 +33,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 static void show(const char *name, long result)
@@ -137,7 +142,48 @@ static void processes(void)
 	TRY("init-pidfd-getfd", syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, 1, 0), 0, 0));
 	TRY("kill-init", kill(1, SIGKILL));
 	TRY("kcmp", syscall(SYS_kcmp, 1, getpid(), 0, 0, 0));
+	TRY("init-fd", open("/proc/1/fd/0", O_RDONLY));
+	TRY("init-cwd", open("/proc/1/cwd", O_RDONLY));
+	TRY("init-ns", open("/proc/1/ns/mnt", O_RDONLY));
+	TRY("init-maps", open("/proc/1/maps", O_RDONLY));
+	TRY("init-exe-write", open("/proc/1/exe", O_WRONLY));
+	TRY("init-root-file", open("/proc/1/root/etc/passwd", O_RDONLY));
+	TRY("vm-write-init", syscall(SYS_process_vm_writev, 1, &local, 1, &remote, 1, 0));
+	TRY("ptrace-seize", ptrace(PTRACE_SEIZE, 1, 0, 0));
+	TRY("prlimit-init", syscall(SYS_prlimit64, 1, RLIMIT_CORE, NULL, &local));
+	TRY("init-priority", setpriority(PRIO_PROCESS, 1, 5));
 	printf("parent %d\n", getppid());
+}
+
+/* Everything in /proc that is a process: only those of the sandbox. */
+static void other_processes(void)
+{
+	unsigned count = 0;
+	char path[64];
+	for (int pid = 1; pid < 32768; pid++) {
+		snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+		count += pid != getpid() && access(path, F_OK) == 0;
+	}
+	printf("other-processes %u\n", count);
+}
+
+static void host_files(void)
+{
+	const char *canary = getenv("CANARY"), *key = getenv("KEY");
+	char buffer[64];
+	if (canary != NULL)
+		TRY("host-canary", open(canary, O_RDONLY));
+	TRY("host-shadow", open("/etc/shadow", O_RDONLY));
+	TRY("dots-above-root", open("../../../../../../../../etc/passwd", O_RDONLY));
+	TRY("own-root-link", open("/proc/self/root/../etc/passwd", O_RDONLY));
+	TRY("own-cwd-link", open("/proc/self/cwd/../../etc/passwd", O_RDONLY));
+	for (int fd = 3; fd < 16; fd++)
+		if (faccessat(fd, "etc/passwd", F_OK, 0) == 0)
+			printf("leaked-directory %d\n", fd);
+	if (key != NULL)
+		TRY("host-key", syscall(SYS_keyctl, 11, atoi(key), buffer, sizeof(buffer)));
+	TRY("session-key-search", syscall(SYS_keyctl, 10, -3, "user", "stacker-test", 0));
+	TRY("request-key", syscall(SYS_request_key, "user", "stacker-test", NULL, 0));
 }
 
 static void namespaces(void)
@@ -165,6 +211,21 @@ static void mounts(void)
 	TRY("move-mount", syscall(SYS_move_mount, 0, "", 0, "", 0));
 	TRY("mount-setattr", syscall(SYS_mount_setattr, 0, "", 0, 0, 0));
 	TRY("open-tree-attr", syscall(467, 0, "", 0, 0, 0));
+	TRY("fspick", syscall(SYS_fspick, AT_FDCWD, "/", 0));
+	TRY("fsmount", syscall(SYS_fsmount, 0, 0, 0));
+	TRY("statmount", syscall(457, NULL, NULL, 0, 0));
+	TRY("listmount", syscall(458, NULL, NULL, 0, 0));
+	TRY("mount-proc", mount("p", "/tmp", "proc", 0, NULL));
+	TRY("mount-cgroup", mount("c", "/tmp", "cgroup", 0, "memory"));
+	TRY("mount-cgroup2", mount("c", "/tmp", "cgroup2", 0, NULL));
+	TRY("mount-binfmt", mount("b", "/tmp", "binfmt_misc", 0, NULL));
+	TRY("mount-overlay", mount("o", "/tmp", "overlay", 0, "lowerdir=/dev:/proc"));
+	TRY("mount-bind", mount("/", "/tmp", NULL, MS_BIND | MS_REC, NULL));
+	TRY("remount-dev", mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND, NULL));
+	TRY("remount-nosuid", mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND, NULL));
+	TRY("propagate", mount(NULL, "/", NULL, MS_SHARED | MS_REC, NULL));
+	TRY("umount-hosts", umount2("/etc/hosts", MNT_DETACH));
+	TRY("release-agent", open("/sys/fs/cgroup/memory/release_agent", O_WRONLY));
 }
 
 static void kernel_surface(void)
@@ -188,7 +249,36 @@ static void kernel_surface(void)
 	TRY("settimeofday", syscall(SYS_settimeofday, NULL, NULL));
 	TRY("sethostname", sethostname("x", 1));
 	TRY("xattrat", syscall(463, AT_FDCWD, "/", 0, "user.x", NULL, 0));
+	TRY("process-madvise", syscall(SYS_process_madvise, -1, NULL, 0, 0, 0));
+	TRY("mbind", syscall(SYS_mbind, NULL, 0, 0, NULL, 0, 0));
+	TRY("migrate-pages", syscall(SYS_migrate_pages, 0, 0, NULL, NULL));
+	TRY("quotactl", syscall(SYS_quotactl, 0, NULL, 0, NULL));
+	TRY("acct", acct(NULL));
+	TRY("swapon", syscall(SYS_swapon, "/file", 0));
+	TRY("delete-module", syscall(SYS_delete_module, "x", 0));
+	TRY("finit-module", syscall(SYS_finit_module, 0, "", 0));
+	TRY("kexec-file", syscall(SYS_kexec_file_load, 0, 0, 0, "", 0));
+	TRY("io-uring-enter", syscall(SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0));
+	TRY("io-uring-register", syscall(SYS_io_uring_register, -1, 0, NULL, 0));
+	TRY("clock-settime", clock_settime(CLOCK_REALTIME, &(struct timespec){.tv_sec = 1}));
+	TRY("adjtime", syscall(SYS_adjtimex, &(char[256]){1}));
+	TRY("setdomainname", setdomainname("x", 1));
+	TRY("vhangup", vhangup());
+	TRY("lookup-dcookie", syscall(SYS_lookup_dcookie, 0ul, NULL, 0));
+	TRY("pkey-high", syscall(SYS_remap_file_pages, NULL, 0, 0, 0, 0));
+#ifdef __x86_64__
+	TRY("iopl", syscall(SYS_iopl, 3));
+	TRY("ioperm", syscall(SYS_ioperm, 0x80, 1, 1));
+	TRY("modify-ldt", syscall(SYS_modify_ldt, 0, NULL, 0));
+	TRY("uselib", syscall(SYS_uselib, "/probe"));
+#endif
+	for (int number = 463; number <= 475; number++) {
+		char name[32];
+		snprintf(name, sizeof(name), "new-%d", number);
+		TRY(name, syscall(number, -1, 0, 0, 0, 0, 0));
+	}
 	TRY("unknown-500", syscall(500));
+	TRY("unknown-511", syscall(511));
 	TRY("unknown-4096", syscall(4096));
 	TRY("personality-no-randomize", personality(ADDR_NO_RANDOMIZE));
 	TRY("personality-read-implies-exec", personality(READ_IMPLIES_EXEC));
@@ -239,6 +329,74 @@ static void files(void)
 	TRY("dev-mem", open("/dev/mem", O_RDONLY));
 	TRY("dev-kvm", open("/dev/kvm", O_RDONLY));
 	TRY("dev-fuse", open("/dev/fuse", O_RDONLY));
+	TRY("dev-console", open("/dev/console", O_RDONLY | O_NOCTTY));
+	TRY("dev-tty0", open("/dev/tty0", O_RDONLY | O_NOCTTY));
+	TRY("dev-loop", open("/dev/loop-control", O_RDONLY));
+	TRY("dev-disk", open("/dev/vda", O_RDONLY));
+	TRY("hosts-write", open("/etc/hosts", O_WRONLY));
+	TRY("run-write", open("/stacker/run", O_WRONLY));
+	TRY("xattr-overlay", setxattr("/file", "user.overlay.opaque", "y", 1, 0));
+	TRY("xattr-security", setxattr("/file", "security.evil", "y", 1, 0));
+	TRY("link-proc-exe", link("/proc/self/exe", "/tmp/exe"));
+	TRY("oom-score", open("/proc/self/oom_score_adj", O_WRONLY));
+	TRY("uid-map", open("/proc/self/uid_map", O_WRONLY));
+}
+
+static void hidden_proc(void)
+{
+	static const char *const all[] = {
+		"kmsg",	      "kallsyms",
+		"keys",	      "key-users",
+		"timer_list", "cmdline",
+		"config.gz",  "cpuinfo",
+		"meminfo",    "interrupts",
+		"modules",    "slabinfo",
+		"diskstats",  "sys/kernel/random/boot_id",
+		"iomem",      "sysrq-trigger",
+		"version",    "sys/fs/binfmt_misc",
+		"net/tcp",
+	};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		char path[64], name[64];
+		snprintf(path, sizeof(path), "/proc/%s", all[i]);
+		snprintf(name, sizeof(name), "hidden-%s", all[i]);
+		TRY(name, open(path, O_RDONLY));
+	}
+}
+
+/* A program with set-user-ID root or file capabilities, run by an ordinary user in the step. */
+static void raised_programs(void)
+{
+	/* Version 2: CAP_SYS_ADMIN, effective. */
+	static const unsigned char caps[20] = {1, 0, 0, 2, 0, 0, 0x20};
+	char buffer[65536];
+	int from = open("/proc/self/exe", O_RDONLY);
+	int to = open("/raised", O_CREAT | O_WRONLY, 0755);
+	for (ssize_t n; (n = read(from, buffer, sizeof(buffer))) > 0;)
+		if (write(to, buffer, (size_t)n) != n)
+			return;
+	close(to);
+	TRY("file-caps", setxattr("/raised", "security.capability", caps, sizeof(caps), 0));
+	TRY("set-user-id", chmod("/raised", 06755));
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (setresgid(33, 33, 33) == 0 && setresuid(33, 33, 33) == 0)
+			execl("/raised", "raised", NULL);
+		_exit(1);
+	}
+	show_child("raised", pid);
+	unlink("/raised");
+}
+
+/* What that program finds itself to be. */
+static int raised_main(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+	syscall(SYS_capget, &header, data);
+	printf("raised-ids %d %d\n", geteuid(), getegid());
+	printf("raised-caps %08x\n", data[0].effective | data[0].permitted);
+	return 0;
 }
 
 static void identity(void)
@@ -300,19 +458,25 @@ static void last_things(void)
 	TRY("kill-all", kill(-1, SIGTERM));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 0 && strcmp(argv[0], "raised") == 0)
+		return raised_main();
 	identity();
 	names();
 	sockets();
 	network();
 	terminals();
 	processes();
+	other_processes();
+	host_files();
 	namespaces();
 	mounts();
 	kernel_surface();
 	foreign_abis();
 	files();
+	hidden_proc();
+	raised_programs();
 	last_things();
 	return 0;
 }
