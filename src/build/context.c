@@ -11,6 +11,7 @@
 #include "sandbox/confine.h"
 #include "sandbox/worker.h"
 #include "util/lock.h"
+#include "util/log.h"
 #include "util/mem.h"
 #include "util/path.h"
 #include "util/str.h"
@@ -68,6 +69,23 @@ static int remove_work(void *ctx, struct buf *reply, struct err *e)
 	return path_remove_tree(dir, name, e);
 }
 
+int build_remove_hostile(const struct build_context *c, int dir_fd, const char *name,
+			 struct err *e)
+{
+	AUTO_FREE char *copy = mem_strdup(name);
+	struct sandbox_bind bind = {.fd = dir_fd, .name = "dir"};
+	struct sandbox_worker worker = {
+		.idmap = &c->idmap,
+		.policy = &c->policy,
+		.binds = &bind,
+		.binds_len = 1,
+		.role = POLICY_REMOVER,
+		.run = remove_work,
+		.ctx = copy,
+	};
+	return sandbox_worker_run(&worker, NULL, e);
+}
+
 int build_remove_tree(const struct build_context *c, int dir_fd, const char *name,
 		      struct err *e)
 {
@@ -76,18 +94,7 @@ int build_remove_tree(const struct build_context *c, int dir_fd, const char *nam
 	struct err ignored = ERR_INIT;
 	if (path_remove_tree(dir_fd, name, &ignored) == 0)
 		return 0;
-	AUTO_FREE char *copy = mem_strdup(name);
-	struct sandbox_bind bind = {.fd = dir_fd, .name = "dir"};
-	struct sandbox_worker worker = {
-		.idmap = &c->idmap,
-		.policy = &c->policy,
-		.binds = &bind,
-		.binds_len = 1,
-		.role = "remover",
-		.run = remove_work,
-		.ctx = copy,
-	};
-	return sandbox_worker_run(&worker, NULL, e);
+	return build_remove_hostile(c, dir_fd, name, e);
 }
 
 /* True if the directory is there and holds anything. */
@@ -128,12 +135,22 @@ int build_context_open(const struct build_dirs *dirs, struct build_context *c, s
 	c->fetch.confine_ctx = &c->policy;
 	/* Ours by the lock: nobody else can be working there. */
 	if (dir_has_entries(c->roots_fd, WORK_DIR))
-		return build_remove_tree(c, c->roots_fd, WORK_DIR, e);
+		return build_remove_hostile(c, c->roots_fd, WORK_DIR, e);
 	return 0;
+}
+
+/* A failed image leaves its half-made trees; at the next start they would go in any case. */
+static void clear_work(const struct build_context *c)
+{
+	struct err ignored = ERR_INIT;
+	if (c->roots_lock_fd >= 0 && dir_has_entries(c->roots_fd, WORK_DIR) &&
+	    build_remove_tree(c, c->roots_fd, WORK_DIR, &ignored) < 0)
+		log_debug("cannot clear '%s/" WORK_DIR "': %s", c->dirs.roots, ignored.message);
 }
 
 void build_context_cleanup(struct build_context *c)
 {
+	clear_work(c);
 	mem_close_cleanup(&c->roots_lock_fd);
 	mem_close_cleanup(&c->roots_fd);
 	mem_close_cleanup(&c->cache_fd);

@@ -59,5 +59,9 @@ int build_open_roots(const char *path, const struct sandbox_idmap *idmap, int *r
 /* Removes a directory of mapped ids, "NAME" below the caller's `dir_fd`, with all it holds. */
 int build_remove_tree(const struct build_context *c, int dir_fd, const char *name,
 		      struct err *e) WARN_UNUSED;
+/* The same where a step may have made what is removed: always in a worker, which sees nothing
+ * but that directory. */
+int build_remove_hostile(const struct build_context *c, int dir_fd, const char *name,
+			 struct err *e) WARN_UNUSED;
 
 #endif

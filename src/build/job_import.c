@@ -29,6 +29,7 @@ struct import_task {
 	struct local_tree tree;	       /* LOCAL */
 	struct digest blob;	       /* URL, or an archive: the blob itself */
 	struct strvec producer_lowers; /* STACKER */
+	char producer[32];	       /* STACKER: where they are mounted */
 	locale_t charset;	       /* unpack: opened before the worker loses sight of it */
 };
 
@@ -161,21 +162,19 @@ static int apply_archive(const struct import_task *t, int blobs, int64_t epoch_s
 	return unpack_blob(t, blob, epoch_s, root, e);
 }
 
-/* The image that a stacker:// source names, as a read-only view at /producer. */
-static int mount_producer(const struct import_task *t, int *ret_fd, struct err *e)
+/* The image that a stacker:// source names, as a read-only view of its own. */
+static int mount_producer(const struct import_task *t, struct err *e)
 {
 	const struct sandbox_overlay view = {
 		.base = "/roots",
 		.lowers = (const char *const *)t->producer_lowers.items,
 		.lowers_len = t->producer_lowers.len,
-		.target = "/producer",
+		.target = t->producer,
 	};
 	if (t->producer_lowers.len == 0)
 		return err_set(e, ERR_INPUT, "import/empty-image", "image '%s' has no files",
 			       t->source->image);
-	if (sandbox_overlay_mount(&view, e) < 0)
-		return -1;
-	return path_open_dir(AT_FDCWD, "/producer", ret_fd, e);
+	return sandbox_overlay_mount(&view, e);
 }
 
 static int apply_producer(const struct import_task *t, const struct import_options *options,
@@ -183,19 +182,13 @@ static int apply_producer(const struct import_task *t, const struct import_optio
 {
 	AUTO_CLOSE int from = -1;
 	AUTO_CLOSE int archive = -1;
-	if (mount_producer(t, &from, e) < 0)
+	if (path_open_dir(AT_FDCWD, t->producer, &from, e) < 0)
 		return -1;
-	if (t->unpack) {
-		if (path_open_in_root(from, t->source->path, O_RDONLY, 0, &archive, e) < 0 ||
-		    unpack_blob(t, archive, options->epoch_s, root, e) < 0)
-			return -1;
-	} else if (import_from_root(from, t->source->path, options, root, e) < 0) {
+	if (!t->unpack)
+		return import_from_root(from, t->source->path, options, root, e);
+	if (path_open_in_root(from, t->source->path, O_RDONLY, 0, &archive, e) < 0)
 		return -1;
-	}
-	mem_close_cleanup(&archive);
-	mem_close_cleanup(&from);
-	archive = from = -1;
-	return sandbox_overlay_unmount("/producer", e);
+	return unpack_blob(t, archive, options->epoch_s, root, e);
 }
 
 static int apply_entries(const struct import_task *t, const struct import_options *options,
@@ -224,6 +217,13 @@ static int apply_entries(const struct import_task *t, const struct import_option
 	return import_entries(entries, t->tree.len, options, root, e);
 }
 
+/* Of the import that failed. */
+static int err_import(const struct import_task *t, struct err *e)
+{
+	err_locate(e, &t->source->pos);
+	return err_wrap(e, "import '%s'", t->source->text);
+}
+
 static int apply_task(const struct import_job *ij, const struct import_task *t, int blobs,
 		      int root, struct err *e)
 {
@@ -244,9 +244,23 @@ static int apply_task(const struct import_job *ij, const struct import_task *t, 
 		result = apply_archive(t, blobs, ij->job->epoch_s, root, e);
 	else
 		result = apply_entries(t, &options, root, e);
-	if (result < 0) {
-		err_locate(e, &t->source->pos);
-		return err_wrap(e, "import '%s'", t->source->text);
+	return result < 0 ? err_import(t, e) : 0;
+}
+
+static int import_prepare(void *ctx, struct err *e)
+{
+	const struct import_job *ij = ctx;
+	AUTO_CLOSE int work = -1;
+	if (make_work(ij->job->work, &work, e) < 0 ||
+	    (ij->onto_overlay && mount_job(ij->job, e) < 0))
+		return -1;
+	for (size_t i = 0; i < ij->len; i++) {
+		struct import_task *t = &ij->tasks[i];
+		if (t->source->kind != SOURCE_STACKER)
+			continue;
+		snprintf(t->producer, sizeof(t->producer), "/producer-%zu", i);
+		if (mount_producer(t, e) < 0)
+			return err_import(t, e);
 	}
 	return 0;
 }
@@ -255,19 +269,12 @@ static int import_work(void *ctx, struct buf *reply, struct err *e)
 {
 	(void)reply;
 	const struct import_job *ij = ctx;
-	AUTO_CLOSE int work = -1;
 	AUTO_CLOSE int root = -1;
 	AUTO_CLOSE int blobs = -1;
-	if (make_work(ij->job->work, &work, e) < 0 ||
-	    path_open_dir(AT_FDCWD, "/blobs", &blobs, e) < 0)
+	AUTO_FREE char *staging = mem_printf("/roots/%s/imports", ij->job->work);
+	if (path_open_dir(AT_FDCWD, "/blobs", &blobs, e) < 0 ||
+	    path_open_dir(AT_FDCWD, ij->onto_overlay ? "/merged" : staging, &root, e) < 0)
 		return -1;
-	if (ij->onto_overlay) {
-		if (mount_job(ij->job, e) < 0 ||
-		    path_open_dir(AT_FDCWD, "/merged", &root, e) < 0)
-			return -1;
-	} else if (path_open_dir(work, "imports", &root, e) < 0) {
-		return -1;
-	}
 	for (size_t i = 0; i < ij->len; i++)
 		if (apply_task(ij, &ij->tasks[i], blobs, root, e) < 0)
 			return -1;
@@ -277,7 +284,8 @@ static int import_work(void *ctx, struct buf *reply, struct err *e)
 static int run_import(struct import_job *ij, struct err *e)
 {
 	const struct roots_worker worker = {.c = ij->job->c,
-					    .role = "unpacker",
+					    .role = POLICY_UNPACKER,
+					    .prepare = import_prepare,
 					    .run = import_work,
 					    .ctx = ij,
 					    .keep_fd = -1};

@@ -177,6 +177,12 @@ struct pack_job {
 	int out_fd;
 };
 
+static int pack_prepare(void *ctx, struct err *e)
+{
+	const struct pack_job *pj = ctx;
+	return roots_mount_lowers(&pj->job->lowers, e);
+}
+
 static int pack_work(void *ctx, struct buf *reply, struct err *e)
 {
 	const struct pack_job *pj = ctx;
@@ -186,25 +192,15 @@ static int pack_work(void *ctx, struct buf *reply, struct err *e)
 	AUTO_CLOSE int lower = -1;
 	AUTO_FREE char *upper_name = path_join(j->work, "upper");
 	if (path_open_dir(AT_FDCWD, "/roots", &roots, e) < 0 ||
-	    path_open_dir(roots, upper_name, &upper, e) < 0)
+	    path_open_beneath(roots, upper_name, O_RDONLY | O_DIRECTORY, 0, &upper, e) < 0 ||
+	    roots_open_lowers(&j->lowers, &lower, e) < 0)
 		return -1;
-	if (j->lowers.len > 0) {
-		const struct sandbox_overlay view = {
-			.base = "/roots",
-			.lowers = (const char *const *)j->lowers.items,
-			.lowers_len = j->lowers.len,
-			.target = "/lower",
-		};
-		if (sandbox_overlay_mount(&view, e) < 0 ||
-		    path_open_dir(AT_FDCWD, "/lower", &lower, e) < 0)
-			return -1;
-	}
 	const struct layer_pack_options options = {.upper_fd = upper,
 						   .lower_fd = lower,
 						   .epoch_s = j->epoch_s,
 						   .out_fd = pj->out_fd};
 	struct layer_packed packed = {0};
-	if (layer_pack(&options, &packed, e) < 0 || path_remove_tree(roots, j->work, e) < 0)
+	if (layer_pack(&options, &packed, e) < 0)
 		return -1;
 	buf_add(reply, &packed, sizeof(packed));
 	return 0;
@@ -216,12 +212,19 @@ int job_pack(struct job *j, struct result_layer *ret, bool *ret_empty, struct er
 	if (store_stage_open(&j->c->store, &out, e) < 0)
 		return -1;
 	struct pack_job pj = {.job = j, .out_fd = out};
-	const struct roots_worker worker = {
-		.c = j->c, .role = "packer", .run = pack_work, .ctx = &pj, .keep_fd = out};
+	const struct roots_worker worker = {.c = j->c,
+					    .role = POLICY_PACKER,
+					    .prepare = pack_prepare,
+					    .run = pack_work,
+					    .ctx = &pj,
+					    .keep_fd = out};
 	AUTO(buf) reply = BUF_INIT(sizeof(struct layer_packed));
 	struct layer_packed packed;
 	if (roots_worker_run(&worker, &reply, e) < 0)
 		return err_wrap(e, "packing image '%s'", j->image->recipe->name);
+	/* The packer cannot change anything below roots/. */
+	if (build_remove_hostile(j->c, j->c->roots_fd, j->work, e) < 0)
+		return -1;
 	BUG_IF(reply.len != sizeof(packed));
 	memcpy(&packed, reply.data, sizeof(packed));
 	if (packed.sockets_dropped > 0)

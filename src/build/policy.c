@@ -177,12 +177,8 @@ static int read_rules(const struct node *entry, struct policy_rule_vec *ret, str
 
 static int read_seccomp(const struct node *root, struct sandbox_policy *ret, struct err *e)
 {
-	static const char *const roles[POLICY_ROLES] = {[POLICY_STEP] = "step",
-							[POLICY_WORKER] = "worker",
-							[POLICY_FETCHER] = "fetcher",
-							[POLICY_INIT] = "init"};
 	for (size_t role = 0; role < POLICY_ROLES; role++) {
-		const struct node *list = node_get(root, roles[role]);
+		const struct node *list = node_get(root, policy_role_name(role));
 		if (require_kind(list, NODE_SEQUENCE, e) < 0)
 			return -1;
 		for (size_t i = 0; i < list->len; i++)
@@ -192,9 +188,10 @@ static int read_seccomp(const struct node *root, struct sandbox_policy *ret, str
 	return 0;
 }
 
-static int read_capabilities(const struct node *root, struct sandbox_policy *ret, struct err *e)
+static int read_caps(const struct node *root, enum policy_role role, uint64_t *ret,
+		     struct err *e)
 {
-	const struct node *list = node_get(root, "step");
+	const struct node *list = node_get(root, policy_role_name(role));
 	if (require_kind(list, NODE_SEQUENCE, e) < 0)
 		return -1;
 	for (size_t i = 0; i < list->len; i++) {
@@ -205,8 +202,18 @@ static int read_capabilities(const struct node *root, struct sandbox_policy *ret
 		if (bit > 63)
 			return policy_error(list->items[i], e,
 					    "a capability is a bit from 0 to 63");
-		ret->step_caps |= UINT64_C(1) << bit;
+		*ret |= UINT64_C(1) << bit;
 	}
+	return 0;
+}
+
+static int read_capabilities(const struct node *root, struct sandbox_policy *ret, struct err *e)
+{
+	if (read_caps(root, POLICY_STEP, &ret->step_caps, e) < 0)
+		return -1;
+	for (enum policy_role role = POLICY_UNPACKER; role <= POLICY_REMOVER; role++)
+		if (read_caps(root, role, &ret->worker_caps[role], e) < 0)
+			return -1;
 	return 0;
 }
 

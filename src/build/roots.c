@@ -40,18 +40,20 @@ void roots_work_name(struct build_context *c, char out[ROOTS_NAME_MAX])
 int roots_worker_run(const struct roots_worker *w, struct buf *reply, struct err *e)
 {
 	const struct build_context *c = w->c;
+	bool packs = w->role == POLICY_PACKER;
 	const struct sandbox_bind binds[] = {
-		{.fd = c->roots_fd, .name = "roots"},
+		{.fd = c->roots_fd, .name = "roots", .read_only = packs},
 		{.fd = c->store.blobs_fd, .name = "blobs", .read_only = true},
 	};
 	struct sandbox_worker worker = {
 		.idmap = &c->idmap,
 		.policy = &c->policy,
 		.binds = binds,
-		.binds_len = ARRAY_LEN(binds),
+		.binds_len = packs ? 1 : ARRAY_LEN(binds),
 		.keep_fds = &w->keep_fd,
 		.keep_fds_len = w->keep_fd >= 0,
 		.role = w->role,
+		.prepare = w->prepare,
 		.run = w->run,
 		.ctx = w->ctx,
 	};
@@ -78,6 +80,30 @@ static int unpack_into(const struct unpack_job *job, int lower_fd, int work_fd, 
 			    &unpack_default_limits, tree, e);
 }
 
+int roots_mount_lowers(const struct strvec *lowers, struct err *e)
+{
+	if (lowers->len == 0)
+		return 0;
+	const struct sandbox_overlay view = {
+		.base = "/roots",
+		.lowers = (const char *const *)lowers->items,
+		.lowers_len = lowers->len,
+		.target = "/lower",
+	};
+	return sandbox_overlay_mount(&view, e);
+}
+
+int roots_open_lowers(const struct strvec *lowers, int *ret_fd, struct err *e)
+{
+	return lowers->len > 0 ? path_open_dir(AT_FDCWD, "/lower", ret_fd, e) : 0;
+}
+
+static int unpack_prepare(void *ctx, struct err *e)
+{
+	const struct unpack_job *job = ctx;
+	return roots_mount_lowers(&job->lowers, e);
+}
+
 static int unpack_work(void *ctx, struct buf *reply, struct err *e)
 {
 	(void)reply;
@@ -86,19 +112,9 @@ static int unpack_work(void *ctx, struct buf *reply, struct err *e)
 	AUTO_CLOSE int work = -1;
 	AUTO_CLOSE int lower = -1;
 	if (path_open_dir(AT_FDCWD, "/roots", &roots, e) < 0 ||
-	    path_make_dir(roots, job->work, 0700, &work, e) < 0)
+	    path_make_dir(roots, job->work, 0700, &work, e) < 0 ||
+	    roots_open_lowers(&job->lowers, &lower, e) < 0)
 		return -1;
-	if (job->lowers.len > 0) {
-		const struct sandbox_overlay view = {
-			.base = "/roots",
-			.lowers = (const char *const *)job->lowers.items,
-			.lowers_len = job->lowers.len,
-			.target = "/lower",
-		};
-		if (sandbox_overlay_mount(&view, e) < 0 ||
-		    path_open_dir(AT_FDCWD, "/lower", &lower, e) < 0)
-			return -1;
-	}
 	if (unpack_into(job, lower, work, e) < 0)
 		return -1;
 	/* The name must never stand for a tree whose files a power cut could still empty. */
@@ -124,8 +140,12 @@ static int unpack_one(struct build_context *c, const struct result_layer_vec *la
 	roots_lower_names(&beneath, &lowers);
 	struct unpack_job job = {
 		.layer = layer, .lowers = lowers, .work = work, .tree = tree, .blob_fd = blob};
-	const struct roots_worker worker = {
-		.c = c, .role = "unpacker", .run = unpack_work, .ctx = &job, .keep_fd = blob};
+	const struct roots_worker worker = {.c = c,
+					    .role = POLICY_UNPACKER,
+					    .prepare = unpack_prepare,
+					    .run = unpack_work,
+					    .ctx = &job,
+					    .keep_fd = blob};
 	log_debug("unpacking layer %s", tree);
 	return roots_worker_run(&worker, NULL, e);
 }

@@ -8,6 +8,7 @@
 #define BUILD_ROOTS_H
 
 #include "build/result.h"
+#include "sandbox/policy.h"
 
 enum { ROOTS_NAME_MAX = 80 };
 
@@ -21,14 +22,20 @@ int roots_ensure(struct build_context *c, const struct result_layer_vec *layers,
 /* A new number for a directory ".work/N" of this run; the worker that uses it creates it. */
 void roots_work_name(struct build_context *c, char out[ROOTS_NAME_MAX]);
 
-/* The binds every worker of build/ gets: the trees at /roots, the store's blobs at /blobs. */
+/* The binds a worker of build/ gets: the trees at /roots, the store's blobs at /blobs. A packer
+ * only reads, and only trees. */
 struct roots_worker {
 	const struct build_context *c;
-	const char *role;
+	enum policy_role role;
+	int (*prepare)(void *ctx, struct err *e); /* as in sandbox/worker.h; may be NULL */
 	int (*run)(void *ctx, struct buf *reply, struct err *e);
 	void *ctx;
 	int keep_fd; /* stays open in the worker, or -1 */
 };
+/* In `prepare` and then in `run`: the union of the trees `lowers` as a read-only view. Without
+ * lowers there is none, and *ret_fd is left as it is. */
+int roots_mount_lowers(const struct strvec *lowers, struct err *e) WARN_UNUSED;
+int roots_open_lowers(const struct strvec *lowers, int *ret_fd, struct err *e) WARN_UNUSED;
 int roots_worker_run(const struct roots_worker *w, struct buf *reply,
 		     struct err *e) WARN_UNUSED;
 

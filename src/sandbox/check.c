@@ -94,20 +94,6 @@ static int probe_ids(struct check *c, struct err *e)
 	return 0;
 }
 
-static int in_worker(struct check *c, int (*run)(void *, struct buf *, struct err *),
-		     struct err *e)
-{
-	struct sandbox_bind bind = {c->roots_fd, "roots", false};
-	struct sandbox_worker w = {.idmap = &c->ids,
-				   .policy = c->policy,
-				   .binds = &bind,
-				   .binds_len = 1,
-				   .role = "probe",
-				   .run = run,
-				   .ctx = c};
-	return sandbox_worker_run(&w, NULL, e);
-}
-
 static int worker_nothing(void *ctx, struct buf *reply, struct err *e)
 {
 	(void)ctx;
@@ -116,10 +102,25 @@ static int worker_nothing(void *ctx, struct buf *reply, struct err *e)
 	return 0;
 }
 
+/* In a worker before it is confined, where mounts are made. */
+static int in_worker(struct check *c, int (*prepare)(void *, struct err *), struct err *e)
+{
+	struct sandbox_bind bind = {c->roots_fd, "roots", false};
+	struct sandbox_worker w = {.idmap = &c->ids,
+				   .policy = c->policy,
+				   .binds = &bind,
+				   .binds_len = 1,
+				   .role = POLICY_UNPACKER,
+				   .prepare = prepare,
+				   .run = worker_nothing,
+				   .ctx = c};
+	return sandbox_worker_run(&w, NULL, e);
+}
+
 static int probe_worker(struct check *c, struct err *e)
 {
 	snprintf(c->detail, c->detail_len, "id maps, tmpfs, pivot_root, seccomp");
-	return in_worker(c, worker_nothing, e);
+	return in_worker(c, NULL, e);
 }
 
 /* For people only: what is not listed may be as good. */
@@ -239,21 +240,18 @@ static int try_overlay(int dir_fd, const struct check *c, struct err *e)
 	return 0;
 }
 
-static int worker_whiteout(void *ctx, struct buf *reply, struct err *e)
+static int worker_whiteout(void *ctx, struct err *e)
 {
-	(void)reply;
 	return in_probe_dir(ctx, try_whiteout, e);
 }
 
-static int worker_xattr(void *ctx, struct buf *reply, struct err *e)
+static int worker_xattr(void *ctx, struct err *e)
 {
-	(void)reply;
 	return in_probe_dir(ctx, try_xattr, e);
 }
 
-static int worker_overlay(void *ctx, struct buf *reply, struct err *e)
+static int worker_overlay(void *ctx, struct err *e)
 {
-	(void)reply;
 	return in_probe_dir(ctx, try_overlay, e);
 }
 
@@ -283,11 +281,10 @@ static int probe_overlay(struct check *c, struct err *e)
 	return on_other_roots(in_worker(c, worker_overlay, e), e);
 }
 
-static int make_step_dirs(void *ctx, struct buf *reply, struct err *e)
+static int make_step_dirs(void *ctx, struct err *e)
 {
 	const struct check *c = ctx;
 	AUTO_CLOSE int roots = -1;
-	(void)reply;
 	if (path_open_dir(AT_FDCWD, "roots", &roots, e) < 0)
 		return -1;
 	AUTO_FREE char *upper = path_join(c->dir, "upper");
@@ -298,11 +295,10 @@ static int make_step_dirs(void *ctx, struct buf *reply, struct err *e)
 	return 0;
 }
 
-static int remove_step_dirs(void *ctx, struct buf *reply, struct err *e)
+static int remove_step_dirs(void *ctx, struct err *e)
 {
 	const struct check *c = ctx;
 	AUTO_CLOSE int roots = -1;
-	(void)reply;
 	if (path_open_dir(AT_FDCWD, "roots", &roots, e) < 0)
 		return -1;
 	return path_remove_tree(roots, c->dir, e);

@@ -1,5 +1,20 @@
-/* Frees what build filled in. */
+/* Names the roles, and frees what build filled in. */
 #include "sandbox/policy.h"
+
+#include "util/err.h"
+#include "util/mem.h"
+
+const char *policy_role_name(enum policy_role role)
+{
+	static const char *const names[POLICY_ROLES] = {
+		[POLICY_STEP] = "step",		[POLICY_INIT] = "init",
+		[POLICY_UNPACKER] = "unpacker", [POLICY_PACKER] = "packer",
+		[POLICY_LISTER] = "lister",	[POLICY_REMOVER] = "remover",
+		[POLICY_FETCHER] = "fetcher",
+	};
+	BUG_IF((unsigned)role >= POLICY_ROLES);
+	return names[role];
+}
 
 void sandbox_policy_cleanup(struct sandbox_policy *p)
 {

@@ -25,11 +25,26 @@ struct policy_rule {
 };
 struct policy_rule_vec VEC_OF(struct policy_rule);
 
-enum policy_role { POLICY_STEP, POLICY_WORKER, POLICY_FETCHER, POLICY_INIT, POLICY_ROLES };
+/* One for each kind of process; each has a seccomp list of its own. */
+enum policy_role {
+	POLICY_STEP,
+	POLICY_INIT,	 /* pid 1 of a step's sandbox */
+	POLICY_UNPACKER, /* writes trees from archives, layers and imports */
+	POLICY_PACKER,	 /* reads a tree, writes one open file */
+	POLICY_LISTER,	 /* reads trees and layers, and answers */
+	POLICY_REMOVER,	 /* removes trees */
+	POLICY_FETCHER,	 /* the network, and files handed to it */
+	POLICY_ROLES,
+};
+/* As in policy/ and in errors: "step", "unpacker" ... */
+const char *policy_role_name(enum policy_role role);
+
 
 struct sandbox_policy {
 	struct policy_rule_vec seccomp[POLICY_ROLES]; /* default of each: ENOSYS; bad arch: kill */
-	uint64_t step_caps;          /* bounding = permitted = effective */
+	uint64_t step_caps; /* bounding = permitted = effective */
+	/* Likewise, of the workers (unpacker to remover), over their own namespace. */
+	uint64_t worker_caps[POLICY_ROLES];
 	struct strvec proc_masked;   /* files below /proc: empty */
 	struct strvec proc_readonly; /* bind-mounted read-only over themselves */
 	struct {

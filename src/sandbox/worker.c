@@ -10,9 +10,11 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "sandbox/landlock_internal.h"
 #include "sandbox/mount_internal.h"
 #include "sandbox/namespace_internal.h"
 #include "sandbox/seccomp_internal.h"
+#include "sandbox/step_internal.h"
 #include "sandbox/wire_internal.h"
 #include "util/limits.h"
 #include "util/mem.h"
@@ -69,6 +71,15 @@ static int build_root(struct worker_child *c, struct err *e)
 	return mount_switch_root(e);
 }
 
+/* What is mounted stays as it is, and the tmpfs between the mounts holds nothing new. */
+static int freeze_root(struct err *e)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC};
+	if (mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) < 0)
+		return err_sys(e, "cannot make the root of a sandbox process read-only");
+	return 0;
+}
+
 static int compare_fds(const void *a, const void *b)
 {
 	int x = *(const int *)a, y = *(const int *)b;
@@ -100,9 +111,11 @@ static int close_others(const int *keep, size_t keep_len, int reply_fd, struct e
 static int confine_and_run(struct worker_child *c, struct buf *reply, struct err *e)
 {
 	const struct sandbox_worker *w = c->w;
-	if (build_root(c, e) < 0 ||
+	if (build_root(c, e) < 0 || (w->prepare && w->prepare(w->ctx, e) < 0) ||
+	    freeze_root(e) < 0 ||
 	    close_others(w->keep_fds, w->keep_fds_len, c->reply_fd, e) < 0 ||
-	    seccomp_program_install(c->filter, e) < 0)
+	    caps_restrict(w->policy->worker_caps[w->role], e) < 0 ||
+	    landlock_worker(w->role, e) < 0 || seccomp_program_install(c->filter, e) < 0)
 		return -1;
 	if (w->run(w->ctx, reply, e) < 0)
 		return -1;
@@ -177,7 +190,7 @@ static int deliver(const struct sandbox_worker *w, const struct buf *raw,
 		return -1;
 	}
 	if (!clean || raw->data[0] != REPLY_OK)
-		return died(w->role, status, e);
+		return died(policy_role_name(w->role), status, e);
 	if (reply == NULL)
 		return 0;
 	buf_add(reply, raw->data + 1, raw->len - 1);
@@ -225,7 +238,8 @@ int sandbox_worker_run(const struct sandbox_worker *w, struct buf *reply, struct
 	AUTO(seccomp_program) filter = {0};
 	struct worker_child c = {.w = w, .filter = &filter};
 	int r = 0;
-	if (seccomp_program_compile(&w->policy->seccomp[POLICY_WORKER], &filter, e) < 0)
+	BUG_IF(w->role < POLICY_UNPACKER || w->role > POLICY_REMOVER);
+	if (seccomp_program_compile(&w->policy->seccomp[w->role], &filter, e) < 0)
 		return -1;
 	c.sources = mem_zalloc(w->binds_len + 1, sizeof(*c.sources));
 	for (size_t i = 0; i < w->binds_len; i++)

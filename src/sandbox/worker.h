@@ -1,8 +1,10 @@
 /*
  * Runs one of our own functions in a process that can reach nothing but the directories it is
- * given: own user, mount, pid, net, ipc, uts and cgroup namespaces, root switched to a tmpfs that
- * holds the bind mounts, mapped ids (0 inside), no exec, no sockets. For unpacking, importing,
- * packing, listing and removing: everything that touches files of mapped ids or hostile bytes.
+ * given: own user, mount, pid, net, ipc, uts and cgroup namespaces, root switched to a read-only
+ * tmpfs that holds the bind mounts, mapped ids (0 inside), no exec, no sockets, no mounting. Its
+ * role decides its seccomp list, its capabilities and its Landlock rights. For unpacking,
+ * importing, packing, listing and removing: everything that touches files of mapped ids or
+ * hostile bytes.
  */
 #ifndef SANDBOX_WORKER_H
 #define SANDBOX_WORKER_H
@@ -28,8 +30,11 @@ struct sandbox_worker {
 	size_t binds_len;
 	const int *keep_fds; /* stay open under the same numbers; everything else is closed */
 	size_t keep_fds_len;
-	const char *role;    /* "unpacker", "packer" ...: for errors */
-	/* Runs in the worker with "/" as cwd. Its reply and error travel back. */
+	enum policy_role role; /* POLICY_UNPACKER to POLICY_REMOVER */
+	/* Runs in the worker with "/" as cwd before anything is taken away from it, and must not
+	 * read anything hostile: mounts overlays, makes directories. May be NULL. */
+	int (*prepare)(void *ctx, struct err *e);
+	/* Runs confined, with "/" as cwd. Its reply and error travel back. */
 	int (*run)(void *ctx, struct buf *reply, struct err *e);
 	void *ctx;           /* the caller's memory as it was at the fork */
 };
@@ -37,7 +42,7 @@ struct sandbox_worker {
 /* `reply` may be NULL. Interruption kills the worker and gives ERR_INTERRUPTED. */
 int sandbox_worker_run(const struct sandbox_worker *w, struct buf *reply, struct err *e) WARN_UNUSED;
 
-/* For use inside `run`, before anything hostile is read: mounts an overlay on `target` (made if
+/* For use inside `prepare`: mounts an overlay on `target` (made if
  * absent). Names are relative to the cwd-relative directory `base` (a bind); lowers are topmost
  * first; upper and work NULL: read-only view (then at least one lower is needed). */
 struct sandbox_overlay {

@@ -48,7 +48,7 @@ int lister_read_layer(const struct build_context *c, int blob_fd,
 					      .policy = &c->policy,
 					      .keep_fds = &blob_fd,
 					      .keep_fds_len = 1,
-					      .role = "lister",
+					      .role = POLICY_LISTER,
 					      .run = layer_work,
 					      .ctx = &job};
 	AUTO(buf) reply = BUF_INIT(LISTING_MAX);
@@ -155,7 +155,7 @@ int lister_compare_roots(const struct build_context *c, int cached_fd, int fresh
 					      .policy = &c->policy,
 					      .binds = binds,
 					      .binds_len = ARRAY_LEN(binds),
-					      .role = "lister",
+					      .role = POLICY_LISTER,
 					      .run = roots_work};
 	AUTO(buf) reply = BUF_INIT(LISTING_MAX);
 	if (sandbox_worker_run(&worker, &reply, e) < 0)

@@ -202,22 +202,31 @@ static inline void load_limits(struct sandbox_policy *p)
 	yaml_document_delete(&t.doc);
 }
 
+static inline uint64_t load_caps(struct yaml_tree *t, enum policy_role role)
+{
+	yaml_node_t *caps =
+		tree_get(t, yaml_document_get_root_node(&t->doc), policy_role_name(role));
+	uint64_t set = 0;
+	for (size_t i = 0; i < tree_len(caps); i++)
+		set |= UINT64_C(1)
+		       << number_of(tree_text(tree_get(t, tree_at(t, caps, i), "bit")));
+	return set;
+}
+
 static inline void fixture_policy(struct sandbox_policy *p)
 {
-	static const char *const roles[POLICY_ROLES] = {"step", "worker", "fetcher", "init"};
 	struct yaml_tree t;
 	*p = (struct sandbox_policy){0};
 	tree_load("policy/seccomp.yaml", &t);
 	for (size_t i = 0; i < POLICY_ROLES; i++)
-		load_rules(&t, tree_get(&t, yaml_document_get_root_node(&t.doc), roles[i]),
+		load_rules(&t, tree_get(&t, yaml_document_get_root_node(&t.doc),
+				     policy_role_name(i)),
 			   &p->seccomp[i]);
 	yaml_document_delete(&t.doc);
 	tree_load("policy/capabilities.yaml", &t);
-	yaml_node_t *caps = tree_get(&t, yaml_document_get_root_node(&t.doc), "step");
-	for (size_t i = 0; i < tree_len(caps); i++)
-		p->step_caps |=
-			UINT64_C(1)
-			<< number_of(tree_text(tree_get(&t, tree_at(&t, caps, i), "bit")));
+	p->step_caps = load_caps(&t, POLICY_STEP);
+	for (enum policy_role role = POLICY_UNPACKER; role <= POLICY_REMOVER; role++)
+		p->worker_caps[role] = load_caps(&t, role);
 	yaml_document_delete(&t.doc);
 	tree_load("policy/proc.yaml", &t);
 	load_paths(&t, "masked", &p->proc_masked);
@@ -327,7 +336,7 @@ static inline void fixture_end(struct fixture *f)
 				   .policy = &f->policy,
 				   .binds = &bind,
 				   .binds_len = 1,
-				   .role = "remover",
+				   .role = POLICY_REMOVER,
 				   .run = remove_roots};
 	if (geteuid() == 0)
 		assert_int_equal(chown(f->dir, f->ids.uid_first, f->ids.gid_first), 0);
@@ -364,7 +373,7 @@ static inline void fixture_renew(struct fixture *f)
 				   .policy = &f->policy,
 				   .binds = &bind,
 				   .binds_len = 1,
-				   .role = "renewer",
+				   .role = POLICY_UNPACKER,
 				   .run = renew};
 	expect_ok(sandbox_worker_run(&w, NULL, &err));
 	buf_clear(&f->output);

@@ -24,18 +24,26 @@ static int end(void **state)
 	return 0;
 }
 
-static int work(int (*run)(void *, struct buf *, struct err *), void *ctx, struct buf *reply)
+static int work_prepared(int (*prepare)(void *, struct err *),
+			 int (*run)(void *, struct buf *, struct err *), void *ctx,
+			 struct buf *reply)
 {
 	struct sandbox_bind binds[] = {{fx.roots_fd, "rw", false}, {fx.roots_fd, "ro", true}};
 	struct sandbox_worker w = {.idmap = &fx.ids,
 				   .policy = &fx.policy,
 				   .binds = binds,
 				   .binds_len = 2,
-				   .role = "unpacker",
+				   .role = POLICY_UNPACKER,
+				   .prepare = prepare,
 				   .run = run,
 				   .ctx = ctx};
 	err = (struct err)ERR_INIT;
 	return sandbox_worker_run(&w, reply, &err);
+}
+
+static int work(int (*run)(void *, struct buf *, struct err *), void *ctx, struct buf *reply)
+{
+	return work_prepared(NULL, run, ctx, reply);
 }
 
 static int say_hello(void *ctx, struct buf *reply, struct err *e)
@@ -230,7 +238,7 @@ static void test_kept_fds(void **state)
 				   .policy = &fx.policy,
 				   .keep_fds = &fd,
 				   .keep_fds_len = 1,
-				   .role = "reader",
+				   .role = POLICY_LISTER,
 				   .run = use_kept,
 				   .ctx = &fd};
 	expect_ok(sandbox_worker_run(&w, &reply, &err));
@@ -263,7 +271,7 @@ struct stack {
 	bool writable;
 };
 
-static int mount_stack(void *ctx, struct buf *reply, struct err *e)
+static int mount_stack(void *ctx, struct err *e)
 {
 	const struct stack *s = ctx;
 	const char *names[MANY + 2];
@@ -278,8 +286,13 @@ static int mount_stack(void *ctx, struct buf *reply, struct err *e)
 	int r = sandbox_overlay_mount(&o, e);
 	for (unsigned i = 0; i < s->len; i++)
 		mem_free_cleanup(&names[i]);
-	if (r < 0)
-		return -1;
+	return r;
+}
+
+static int look_at_stack(void *ctx, struct buf *reply, struct err *e)
+{
+	(void)ctx;
+	(void)e;
 	for (unsigned i = 0; i < MANY + 2; i++) {
 		AUTO_FREE char *file = mem_printf("view/file-%u", i);
 		if (faccessat(AT_FDCWD, file, F_OK, 0) == 0)
@@ -289,7 +302,7 @@ static int mount_stack(void *ctx, struct buf *reply, struct err *e)
 	buf_addf(reply, " %s", fd < 0 ? strerrorname_np(errno) : "written");
 	if (fd >= 0)
 		close(TAKE_FD(fd));
-	return sandbox_overlay_unmount("view", e);
+	return 0;
 }
 
 static void test_overlays(void **state)
@@ -307,11 +320,12 @@ static void test_overlays(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		AUTO(buf) reply = BUF_INIT(MIB);
 		struct stack stack = good[i].stack;
-		expect_ok(work(mount_stack, &stack, &reply));
+		expect_ok(work_prepared(mount_stack, look_at_stack, &stack, &reply));
 		assert_string_equal(buf_text(&reply) + good[i].len, good[i].end);
 	}
 	struct stack over = {501, false};
-	expect_err(work(mount_stack, &over, NULL), "sandbox/too-many-layers");
+	expect_err(work_prepared(mount_stack, look_at_stack, &over, NULL),
+		   "sandbox/too-many-layers");
 }
 
 static _Noreturn int sleep_long(void *ctx, struct buf *reply, struct err *e)
