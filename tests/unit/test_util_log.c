@@ -179,7 +179,7 @@ static void test_status_is_erased_by_the_next_message(void **state)
 		print_message("skipped: no pseudo terminals here\n");
 		skip();
 	}
-	AUTO_CLOSE int fd = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int fd = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	assert_int_equal(ioctl(fd, TIOCSWINSZ, &size), 0);
 	log_setup(&(struct log_options){LOG_NOTE, LOG_FORMAT_TEXT, false, fd});
@@ -187,8 +187,11 @@ static void test_status_is_erased_by_the_next_message(void **state)
 	log_note("n");
 	log_status(NULL); /* nothing shown: nothing to erase */
 	log_setup(&(struct log_options){LOG_NOTE, LOG_FORMAT_TEXT, false, STDERR_FILENO});
-	ssize_t got = read(master, text, sizeof(text) - 1);
-	assert_true(got > 0);
+	/* A terminal hands its bytes over in pieces; the other end's close is the end of them. */
+	close(fd);
+	size_t len = 0;
+	for (ssize_t got; (got = read(master, text + len, sizeof(text) - 1 - len)) > 0;)
+		len += (size_t)got;
 	assert_string_equal(text, "\r\x1b[K12345678\r\x1b[Kn\r\n");
 }
 
