@@ -478,6 +478,7 @@ static void resolve_options(struct session *s, const struct fetch_options *o)
 	s->config.options = o;
 	s->config.parallel = parallel < FETCH_PARALLEL_MAX ? parallel : FETCH_PARALLEL_MAX;
 	s->config.stall_ms = o->stall_ms ? o->stall_ms : LIMIT_DOWNLOAD_STALL_S * 1000;
+	s->config.total_ms = o->total_ms ? o->total_ms : LIMIT_DOWNLOAD_TOTAL_S * 1000ULL;
 	s->config.backoff_ms = o->backoff_ms ? o->backoff_ms : BACKOFF_DEFAULT_MS;
 }
 

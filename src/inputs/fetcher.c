@@ -253,6 +253,7 @@ void fetcher_main(int sock, const struct fetcher_config *config)
 	f->sock = FETCHER_FD;
 	f->config = config;
 	f->env.stall_ms = config->stall_ms;
+	f->env.total_ms = config->total_ms;
 	f->env.backoff_ms = config->backoff_ms;
 	f->env.say = say;
 	f->env.ctx = f;

@@ -68,6 +68,7 @@ struct fetcher_config {
 	size_t jobs_len;
 	unsigned parallel; /* resolved, 1 to FETCH_PARALLEL_MAX */
 	unsigned stall_ms;
+	uint64_t total_ms;
 	unsigned backoff_ms;
 	const struct fetch_options *options;
 };

@@ -284,8 +284,25 @@ void transfer_finished(struct transfer *t, CURLcode rc)
 		retry_or_next(t);
 }
 
+/* No further attempt and no further URL: the time is the job's. */
+static void give_up(struct transfer *t)
+{
+	transfer_drop_request(t);
+	clear_failure(t);
+	transfer_set_failure(t, FETCH_CAUSE_STALLED, false,
+			     "the download was not finished within %llu s",
+			     (unsigned long long)(t->env->total_ms / 1000));
+	merge_cause(t);
+	t->state = TRANSFER_FAILED;
+}
+
 void transfer_tick(struct transfer *t, uint64_t now_ms)
 {
+	if ((t->state == TRANSFER_RUNNING || t->state == TRANSFER_WAITING) &&
+	    now_ms >= t->deadline_ms) {
+		give_up(t);
+		return;
+	}
 	if (t->state == TRANSFER_WAITING && now_ms >= t->wait_until_ms) {
 		start_attempt(t);
 		return;
@@ -312,6 +329,7 @@ void transfer_start(struct transfer *t, const struct transfer_env *env,
 	t->job = job;
 	t->job_index = job_index;
 	t->fd = fd;
+	t->deadline_ms = clock_monotonic_ms() + env->total_ms;
 	t->reasons = (struct buf)BUF_INIT(FETCH_TEXT_MAX);
 	BUG_IF(job->urls.len == 0);
 	digest_stream_init(&t->hash, job->hash.alg);

@@ -20,6 +20,7 @@ struct transfer_env {
 	CURLM *multi;
 	struct curl_blob ca; /* PEM; data NULL: none, https then fails */
 	unsigned stall_ms;
+	uint64_t total_ms; /* of one job */
 	unsigned backoff_ms;
 	void (*say)(void *ctx, uint32_t job, enum fetch_message_kind kind, const char *text);
 	void *ctx;
@@ -40,6 +41,7 @@ struct transfer {
 	uint32_t job_index;
 	int fd; /* owned */
 
+	uint64_t deadline_ms; /* for the whole job */
 	size_t url_index;
 	unsigned attempt; /* of this URL, from 1 */
 	unsigned hops;	  /* redirects followed in this attempt */

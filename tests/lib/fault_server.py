@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """A web server on loopback that misbehaves on request; the first path component says how.
 
-    fault_server.py --root DIR [--log FILE] [--tls PEM]
+    fault_server.py --root DIR [--log FILE] [--connections FILE] [--tls PEM] [--tls-max 1.1]
+                    [--bind ADDRESS]
 
 Serves files of DIR: /ok/NAME is a correct server with ranges and ETags, every other first
 component is a fault (see FAULTS). A query string makes a fresh counter for faults that depend on
 how often they were asked. Prints its port, then serves until stdin closes. Each request is one
-JSON line in FILE: {"path": ..., "headers": {...}}, header names in lower case.
+JSON line in the log: {"path": ..., "headers": {...}}, header names in lower case; each connection
+is a line in the connections file, whether or not a request follows.
 """
 
 import argparse
+import gzip
 import hashlib
 import http.server
 import json
@@ -26,10 +29,11 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, root, log):
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, root, log, connections=None, address="127.0.0.1"):
+        super().__init__((address, 0), Handler)
         self.root = root
         self.log = open(log, "a", encoding="utf-8") if log else None
+        self.connections = open(connections, "a", encoding="utf-8") if connections else None
         self.lock = threading.Lock()
         self.counts = {}
 
@@ -44,6 +48,13 @@ class Server(http.server.ThreadingHTTPServer):
             with self.lock:
                 self.log.write(json.dumps(entry) + "\n")
                 self.log.flush()
+
+    def verify_request(self, request, client_address):
+        if self.connections:
+            with self.lock:
+                self.connections.write("connection\n")
+                self.connections.flush()
+        return True
 
     def handle_error(self, request, client_address):
         pass  # clients that hang up are the point of it
@@ -135,6 +146,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\nX-Trailer: HTTP/1.1 500\r\n\r\n")
 
+    def steady(self, name=""):
+        """Never ends and never stalls."""
+        self.head(200, [("Transfer-Encoding", "chunked")])
+        while True:
+            self.wfile.write(b"2000\r\n" + b"\0" * 8192 + b"\r\n")
+            self.wfile.flush()
+            time.sleep(0.05)
+
     def slow(self, name):
         body = self.file(name)
         self.head(200, [("Content-Length", len(body))])
@@ -171,6 +190,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             ("Docker-Content-Digest", "sha256:" + "0" * 64),
             ("Set-Cookie", "id=1; Path=/"),
             ("X-Checksum-Sha256", "0" * 64)])
+
+    def wrong_named(self, name):
+        """Wrong bytes under header fields that claim the right digest."""
+        body = self.file(name)
+        digest = "sha256:" + hashlib.sha256(body).hexdigest()
+        self.answer(200, body[::-1], [("Docker-Content-Digest", digest), ("ETag", f'"{digest}"')])
+
+    def gzip_many(self, name):
+        """A small body that five decoders would blow up."""
+        body = bytes(20_000_000)
+        for _ in range(5):
+            body = gzip.compress(body, mtime=0)
+        self.answer(200, body, [("Content-Encoding", "gzip, gzip, gzip, gzip, gzip")])
 
     def gzip(self, name):
         self.answer(200, self.file(name), [("Content-Encoding", "gzip")])
@@ -310,6 +342,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
         line = "x" * 990
         self.answer(200, self.file(name), [("X-F", line)] * (int(size) // 1000))
 
+    def manyheaders(self, count, name):
+        """So many header fields."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * int(count) + b"\r\n")
+        self.hang_up()
+
+    def login(self, *ignored):
+        """Asks for a password, for a realm that lies at the query string."""
+        self.answer(401, b"who are you?\n", [
+            ("WWW-Authenticate", f'Bearer realm="{self.query}",service="x",scope="pull"'),
+            ("WWW-Authenticate", 'Basic realm="files"')])
+
+    def cookie(self, *ignored):
+        """Redirects to the query string and sets a cookie for every host it can."""
+        self.answer(302, b"moved\n", [
+            ("Location", self.query), ("Set-Cookie", "id=1; Path=/"),
+            ("Set-Cookie", "id=2; Path=/; Domain=localhost"),
+            ("WWW-Authenticate", 'Basic realm="files"')])
+
+    def huge_redirect(self, *ignored):
+        """Redirects to the query string, with a body without end."""
+        self.head(302, [("Location", self.query), ("Transfer-Encoding", "chunked")])
+        while True:
+            self.wfile.write(b"10000\r\n" + b"\0" * 65536 + b"\r\n")
+
     def redirect(self, times, name):
         """So many relative hops."""
         left = int(times) - 1
@@ -342,12 +398,19 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--root", required=True, help="directory of the files to serve")
     p.add_argument("--log", help="file to append requests to, as JSON lines")
+    p.add_argument("--connections", help="file to append a line to for each connection")
+    p.add_argument("--bind", default="127.0.0.1", help="address to listen on")
+    p.add_argument("--tls-max", help="highest version of TLS, as 1.1")
     p.add_argument("--tls", help="PEM file with key and certificate; serves https")
     args = p.parse_args()
-    server = Server(args.root, args.log)
+    server = Server(args.root, args.log, args.connections, args.bind)
     if args.tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(args.tls)
+        if args.tls_max:
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.maximum_version = ssl.TLSVersion["TLSv" + args.tls_max.replace(".", "_")]
         server.socket = context.wrap_socket(server.socket, server_side=True,
                                             do_handshake_on_connect=False)
     print(server.server_address[1], flush=True)

@@ -526,6 +526,14 @@ static void test_stalls(void **state)
 	f->options.stall_ms = 1000;
 	expect_small(f, "/stall-once/small", NULL);
 	assert_int_equal(store_blob_discard(&f->store, &f->small, &e), 0);
+	/* Too long in all; the wait for another attempt counts as well. */
+	f->options.total_ms = 600;
+	expect_failure(f, "/drip/small", ERR_INPUT, "fetch/stalled", "not finished within");
+	f->options.backoff_ms = 60000;
+	expect_failure(f, "/status/500/small", ERR_INPUT, "fetch/stalled",
+		       "not finished within");
+	f->options.backoff_ms = 10;
+	f->options.total_ms = 0;
 	/* Slow, longer than the stall window in all, but moving. */
 	assert_int_equal(fetch(f, &f->big, BIG_LEN, "/slow/big", NULL, &e), 0);
 }
