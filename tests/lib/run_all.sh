@@ -138,6 +138,7 @@ sanitized_cli() {
 }
 
 single "layers" run_make check-layers
+single "error ids" tests/lib/check_error_docs.sh
 if [ "$mode" = release ]; then
 	single "build release" run_make MODE=release -j"$jobs" all unit-binaries cli-tools &&
 		suite "unit" run_make -s MODE=release unit
