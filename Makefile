@@ -20,7 +20,7 @@ PACKAGES := libseccomp libcap libarchive libcrypto yaml-0.1 libcurl jansson zlib
 BUILD_DEBS := gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev \
 	libyaml-dev libcurl4-openssl-dev libjansson-dev zlib1g-dev libzstd-dev scdoc
 RUN_DEBS := uidmap ca-certificates
-TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static procps xz-utils passwd util-linux
+TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static procps openssl bzip2 xz-utils zstd zip passwd util-linux
 DEV_DEBS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck bubblewrap
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
