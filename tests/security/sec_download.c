@@ -3,7 +3,7 @@
  * with a certificate authority of the test's own and with short time limits.
  *
  * usage: sec_download [--ca PEM] [--stall MS] [--total MS] DIR PIN...
- *   PIN is HASH[:SIZE]=URL[=URL]...; all are fetched at once into the store DIR/store.
+ *   PIN is SHA256[:SIZE]=URL[=URL]...; all are fetched at once into the store DIR/store.
  * Prints "ok", or the error's id and message; exits with 0 or 1.
  */
 #include <fcntl.h>
@@ -30,7 +30,7 @@ static int confine(void *policy, struct err *e)
 	return sandbox_confine_fetcher(policy, e);
 }
 
-/* HASH[:SIZE]=URL[=URL]...; URLs of the tests hold no "=". */
+/* SHA256[:SIZE]=URL[=URL]...; URLs of the tests hold no "=". */
 static int parse_pin(char *text, struct parsed_pin *ret, struct err *e)
 {
 	char *url = strchr(text, '=');
@@ -52,7 +52,8 @@ static int parse_pin(char *text, struct parsed_pin *ret, struct err *e)
 			*next++ = '\0';
 		strvec_push(&ret->urls, url);
 	}
-	return digest_parse(text, &ret->pin.hash, e);
+	AUTO_FREE char *digest = mem_printf("sha256:%s", text);
+	return digest_parse(digest, &ret->pin.hash, e);
 }
 
 static int fetch(const char *dir, char **texts, size_t len, struct fetch_options *options,
