@@ -69,6 +69,8 @@ static int open_tar(struct archive_reader *r, const struct archive_reader_option
 	if (source.coding == BYTE_PLAIN &&
 	    (h.len < sizeof(h.bytes) || !tar_block_plausible(h.bytes)))
 		return format_error(options->what, e);
+	/* So that a header which promises a bomb is enough to refuse it. */
+	r->gate.limits.max_bytes = byte_source_output_limit(source.max_bytes, source.len);
 	if (byte_source_open(&r->source, &source, e) < 0)
 		return -1;
 	tar_reader_init(&r->tar, &r->source, &r->gate);

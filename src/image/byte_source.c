@@ -12,9 +12,6 @@
 #include "util/limits.h"
 #include "util/mem.h"
 
-/* Below this a high ratio harms nobody, and tiny blobs of zeros are legitimate. */
-#define RATIO_FREE_BYTES (16 * MIB)
-
 int byte_error_truncated(const struct byte_source *s, struct err *e)
 {
 	return err_set(e, ERR_INPUT, "unpack/truncated", "'%s' ends too early", s->what);
@@ -62,9 +59,11 @@ uint64_t byte_source_output_limit(uint64_t max_bytes, uint64_t in_bytes)
 	uint64_t by_ratio = in_bytes > UINT64_MAX / LIMIT_UNPACK_RATIO
 				    ? UINT64_MAX
 				    : in_bytes * LIMIT_UNPACK_RATIO;
-	if (by_ratio < RATIO_FREE_BYTES)
-		by_ratio = RATIO_FREE_BYTES;
-	return by_ratio < max_bytes ? by_ratio : max_bytes;
+	if (max_bytes < LIMIT_UNPACK_RATIO_FREE_BYTES)
+		return max_bytes;
+	return by_ratio < max_bytes - LIMIT_UNPACK_RATIO_FREE_BYTES
+		       ? by_ratio + LIMIT_UNPACK_RATIO_FREE_BYTES
+		       : max_bytes;
 }
 
 static int plain_open(struct byte_source *s, struct err *e)
@@ -116,7 +115,9 @@ int byte_source_open(struct byte_source *s, const struct byte_source_options *op
 	*s = (struct byte_source){
 		.what = options->what,
 		.coder = coder_of(options->coding),
+		.coding = options->coding,
 		.in = {.fd = options->fd,
+		       .begin = options->offset,
 		       .offset = options->offset,
 		       .end = options->offset + options->len,
 		       .bytes = mem_alloc(BYTE_CHUNK_BYTES)},
@@ -129,6 +130,17 @@ int byte_source_open(struct byte_source *s, const struct byte_source_options *op
 	return s->coder->open(s, e);
 }
 
+int byte_source_reopen(const struct byte_source *from, struct byte_source *ret, struct err *e)
+{
+	const struct byte_source_options options = {.fd = from->in.fd,
+						    .offset = from->in.begin,
+						    .len = from->in.end - from->in.begin,
+						    .coding = from->coding,
+						    .max_bytes = from->max_out_bytes,
+						    .what = from->what};
+	return byte_source_open(ret, &options, e);
+}
+
 int byte_source_next(struct byte_source *s, const uint8_t **ret, size_t *ret_len, struct err *e)
 {
 	size_t len = 0;
@@ -136,10 +148,13 @@ int byte_source_next(struct byte_source *s, const uint8_t **ret, size_t *ret_len
 		return -1;
 	if (len == 0)
 		s->ended = true;
-	if (len > s->max_out_bytes - s->out_bytes)
+	/* By what was read so far: a bomb goes off at its beginning. */
+	uint64_t allowed =
+		byte_source_output_limit(s->max_out_bytes, s->in.offset - s->in.begin);
+	if (len > allowed - s->out_bytes)
 		return err_set(e, ERR_INPUT, "unpack/too-big",
 			       "'%s' decompresses to more than %llu bytes", s->what,
-			       (unsigned long long)s->max_out_bytes);
+			       (unsigned long long)allowed);
 	s->out_bytes += len;
 	if (s->hash.alg != DIGEST_NONE && len > 0)
 		digest_stream_add(&s->hash, s->out, len);

@@ -21,7 +21,7 @@ enum byte_coding { BYTE_PLAIN, BYTE_GZIP, BYTE_ZSTD, BYTE_XZ, BYTE_BZIP2 };
 /* The compressed side. Read with pread, so that the fd's offset is nobody's business. */
 struct byte_input {
 	int fd; /* borrowed */
-	uint64_t offset, end;
+	uint64_t begin, offset, end;
 	uint8_t *bytes;
 	size_t pos, len; /* what is unread in `bytes` */
 };
@@ -30,6 +30,7 @@ struct byte_coder;
 
 struct byte_source {
 	const char *what; /* for errors; borrowed */
+	enum byte_coding coding;
 	const struct byte_coder *coder;
 	void *state; /* the coder's */
 	struct byte_input in;
@@ -51,6 +52,9 @@ struct byte_source_options {
 
 int byte_source_open(struct byte_source *s, const struct byte_source_options *options,
 		     struct err *e) WARN_UNUSED;
+/* The same bytes once more from their beginning, beside `from` and not hashed. */
+int byte_source_reopen(const struct byte_source *from, struct byte_source *ret,
+		       struct err *e) WARN_UNUSED;
 /* The next chunk, valid until the next call; *ret_len 0 once the end was reached and checked.
  * ERR_INPUT "unpack/truncated", "unpack/corrupt", "unpack/trailing-bytes", "unpack/too-big". */
 int byte_source_next(struct byte_source *s, const uint8_t **ret, size_t *ret_len,

@@ -131,6 +131,11 @@ static int gate_numbers(struct entry_gate *gate, struct entry *entry, struct err
 		return err_set(e, ERR_INPUT, "unpack/too-many-entries",
 			       "'%s' has more than %llu entries", gate->what,
 			       (unsigned long long)gate->limits.max_entries);
+	gate->name_bytes += strlen(entry->path);
+	if (gate->name_bytes > LIMIT_UNPACK_NAMES_BYTES)
+		return err_set(e, ERR_INPUT, "unpack/too-many-entries",
+			       "the names in '%s' take more than %llu bytes", gate->what,
+			       (unsigned long long)LIMIT_UNPACK_NAMES_BYTES);
 	if (entry->size > gate->limits.max_bytes - gate->bytes)
 		return err_set(e, ERR_INPUT, "unpack/too-big",
 			       "'%s' holds more than %llu bytes with entry '%s'", gate->what,

@@ -38,7 +38,7 @@ struct entry_gate {
 	const char *what; /* the archive, for errors */
 	struct unpack_limits limits;
 	bool any_owner; /* the archive's owners are not used, so they need not be valid */
-	uint64_t entries, bytes;
+	uint64_t entries, bytes, name_bytes;
 };
 /* Checks an entry whose names are still as the archive has them, and cleans them. ERR_INPUT
  * "unpack/name", "unpack/dotdot", "unpack/owner", "unpack/too-big", "unpack/too-many-entries",

@@ -31,6 +31,8 @@ int layer_reader_open(struct layer_reader *r, int blob_fd, enum layer_compressio
 						    .max_bytes = limits->max_bytes,
 						    .hash = alg,
 						    .what = what};
+	/* So that a header which promises a bomb is enough to refuse it. */
+	r->gate.limits.max_bytes = byte_source_output_limit(limits->max_bytes, options.len);
 	if (byte_source_open(&r->source, &options, e) < 0)
 		return -1;
 	tar_reader_init(&r->tar, &r->source, &r->gate);

@@ -54,8 +54,6 @@ void place_cleanup(struct place *p)
 	map_cleanup(&p->seen);
 	map_cleanup(&p->parents);
 	map_cleanup(&p->dir_index);
-	for (size_t i = 0; i < p->dirs.len; i++)
-		mem_free_cleanup(&p->dirs.items[i].path);
 	vec_free(&p->dirs);
 }
 
@@ -78,9 +76,11 @@ static void note_dir(struct place *p, const char *path, struct timespec mtime, b
 		p->dirs.items[index - 1].given = true;
 		return;
 	}
-	struct place_dir dir = {.path = mem_strdup(path), .mtime = mtime, .given = given};
+	map_set(&p->dir_index, path, (void *)(uintptr_t)(p->dirs.len + 1));
+	struct place_dir dir = {.path = p->dir_index.entries[p->dir_index.len - 1].key,
+				.mtime = mtime,
+				.given = given};
 	vec_push(&p->dirs, dir);
-	map_set(&p->dir_index, path, (void *)(uintptr_t)p->dirs.len);
 }
 
 /* Owner before mode, since chown clears setuid; both before capabilities, for the same reason.
@@ -217,13 +217,22 @@ static int open_parent(struct place *p, const char *path, int *ret_fd, struct er
 	return 0;
 }
 
-static void note_parents(struct place *p, const char *parent)
+/* What entries imply is limited like the entries themselves: "a/b/c/d" brings four names, each
+ * of which is kept three times over. */
+static int note_parents(struct place *p, const char *parent, struct err *e)
 {
 	for (const char *end = parent; *end; end += *end == '/') {
 		end += strcspn(end, "/");
 		AUTO_FREE char *prefix = mem_strndup(parent, (size_t)(end - parent));
-		map_set(&p->parents, prefix, NULL);
+		if (map_add(&p->parents, prefix, NULL))
+			p->parent_bytes += (uint64_t)(end - parent);
 	}
+	if (p->parent_bytes > LIMIT_UNPACK_NAMES_BYTES / 4)
+		return err_set(e, ERR_INPUT, "unpack/too-many-entries",
+			       "the names of directories in '%s' take more than %llu bytes",
+			       p->options.what,
+			       (unsigned long long)LIMIT_UNPACK_NAMES_BYTES / 4);
+	return 0;
 }
 
 /* The open parent of `path`, valid until the next call, and its last component. */
@@ -237,7 +246,10 @@ static int enter_parent(struct place *p, const char *path, int *ret_fd, const ch
 		forget_parent(p);
 		if (open_parent(p, parent, &p->parent_fd, e) < 0)
 			return -1;
-		note_parents(p, parent);
+		if (note_parents(p, parent, e) < 0) {
+			forget_parent(p);
+			return -1;
+		}
 		p->parent_path = TAKE_PTR(parent);
 	}
 	*ret_fd = p->parent_fd;

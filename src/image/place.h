@@ -29,7 +29,7 @@ struct place_attrs {
 
 /* A directory whose time is to be set at the end. */
 struct place_dir {
-	char *path;
+	const char *path; /* a key of `dir_index` */
 	struct timespec mtime;
 	bool given; /* by an entry; else it is what the directory had before we wrote into it */
 };
@@ -49,7 +49,8 @@ struct place {
 	struct map parents;   /* directories that something was put into, at any depth */
 	struct map dir_index; /* path -> index in `dirs`, plus 1 */
 	struct place_dirs dirs;
-	char *parent_path; /* the directory that was last written into, kept open */
+	uint64_t parent_bytes; /* of the names in `parents` */
+	char *parent_path;     /* the directory that was last written into, kept open */
 	int parent_fd;
 };
 

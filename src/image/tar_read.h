@@ -13,6 +13,16 @@
 
 enum { TAR_BLOCK_BYTES = 512 };
 
+/* An archive of many entries is read to its end once before the next entry is given out, so
+ * that a bomb of entries is refused while little is written (SEC UN19). Reading twice costs
+ * time, so "many" is more than most layers have; or fewer, if they took hardly any bytes of
+ * input. */
+enum {
+	TAR_LOOK_AHEAD_ENTRIES = 65536,
+	TAR_LOOK_AHEAD_CHEAP_ENTRIES = 4096,
+	TAR_CHEAP_ENTRY_BYTES = 64,
+};
+
 struct tar_reader {
 	struct byte_source *source; /* borrowed */
 	struct entry_gate *gate;    /* borrowed */
@@ -20,6 +30,7 @@ struct tar_reader {
 	size_t chunk_len;
 	uint64_t data_left; /* of the current entry */
 	size_t padding_left;
+	bool looked_ahead;
 };
 
 void tar_reader_init(struct tar_reader *r, struct byte_source *source, struct entry_gate *gate);

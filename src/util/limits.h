@@ -26,8 +26,12 @@
 #define LIMIT_IMAGE_NAME_BYTES 128 /* OCI tag length */
 /* Archives and layers (SEC UN19, UN26) */
 #define LIMIT_UNPACK_BYTES (16 * GIB)
-#define LIMIT_UNPACK_RATIO 1100 /* DEFLATE cannot exceed 1032:1 */
+/* Of what comes out to what goes in. Layers of real images stay below 100; SEC names 1100, but
+ * DEFLATE cannot exceed 1032, so that no gzip bomb would be one. */
+#define LIMIT_UNPACK_RATIO 500
+#define LIMIT_UNPACK_RATIO_FREE_BYTES (256 * MIB) /* and that many on top */
 #define LIMIT_UNPACK_ENTRIES 2000000
+#define LIMIT_UNPACK_NAMES_BYTES (64 * MIB) /* kept in memory; texlive-full has 17 MiB */
 #define LIMIT_PAX_BYTES (1 * MIB)
 #define LIMIT_PATH_BYTES 4096
 #define LIMIT_COMPONENT_BYTES 255

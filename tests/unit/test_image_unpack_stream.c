@@ -4,6 +4,7 @@
  */
 #include "image_layers.h"
 
+#include "image/tar_read.h"
 #include "util/limits.h"
 
 static void raw_size(struct buf *b, const char *name, char type, const void *field, size_t len)
@@ -361,14 +362,53 @@ static void test_un19_limits_at_their_edges(void **state)
 	AUTO_FREE char *data = mem_zalloc(32, 1024 * 1024);
 	buf_add(&zeros, data, 32 * 1024 * 1024);
 	vec_add(&zeros, (struct vec_entry){"f", .data = data, .data_len = 0});
-	vec_zstd(&bomb, zeros.data, zeros.len); /* about 3 KiB: far over 1100:1 */
+	vec_zstd(&bomb, zeros.data, zeros.len); /* about 3 KiB */
 	expect_limited(&bomb, LAYER_ZSTD, unpack_default_limits, "unpack/after-end");
 	AUTO(buf) tar = VECTOR_BUF;
 	AUTO(buf) bomb_file = VECTOR_BUF;
-	vec_add(&tar, (struct vec_entry){"f", .data = data, .data_len = 32 * 1024 * 1024});
+	/* 300 MiB from a few hundred bytes: its header is enough to refuse it. */
+	raw_size(&tar, "f", '0', "02260000000", 11);
 	vec_end(&tar);
 	vec_zstd(&bomb_file, tar.data, tar.len);
 	expect_limited(&bomb_file, LAYER_ZSTD, unpack_default_limits, "unpack/too-big");
+}
+
+/* Nothing tells before the last entry that there is one too many; hardly anything is written.
+ */
+static void test_un19_many_entries_are_counted_ahead(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	AUTO(buf) vector = VECTOR_BUF;
+	AUTO(buf) zst = VECTOR_BUF;
+	struct buf *b = &vector;
+	struct scratch s;
+	struct err e = ERR_INIT;
+	struct digest d;
+	const struct unpack_limits limits = {GIB, 2 * TAR_LOOK_AHEAD_CHEAP_ENTRIES};
+	for (unsigned i = 0; i <= limits.max_entries; i++) {
+		AUTO_FREE char *name = mem_printf("%u", i);
+		FILE_(name, "");
+	}
+	vec_end(b);
+	digest_bytes(DIGEST_SHA256, b->data, b->len, &d);
+	vec_zstd(&zst, b->data, b->len);
+	scratch_open(&s);
+	expect_id(unpack_bytes(&s, &zst, LAYER_ZSTD, &d, -1, &limits, &e), &e,
+		  "unpack/too-many-entries");
+	expect_absent(s.root_fd, "4096");
+	scratch_reset_root(&s);
+	/* One fewer is fine, looked ahead or not. */
+	b->len -= 3 * BLOCK;
+	vec_end(b);
+	digest_bytes(DIGEST_SHA256, b->data, b->len, &d);
+	buf_clear(&zst);
+	vec_zstd(&zst, b->data, b->len);
+	e = (struct err)ERR_INIT;
+	if (unpack_bytes(&s, &zst, LAYER_ZSTD, &d, -1, &limits, &e) < 0)
+		fail_msg("[%s] %s", e.id, e.message);
+	at_stat(s.root_fd, "8191");
+	scratch_close(&s);
 }
 
 static char *deep(size_t components, size_t each)
@@ -381,6 +421,29 @@ static char *deep(size_t components, size_t each)
 			buf_add_byte(&b, '/');
 	}
 	return buf_take(&b);
+}
+
+/* Names of 4095 bytes in 16 directories each, which are names to be kept as well. */
+static void test_un19_names_have_a_sum(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	AUTO(buf) vector = VECTOR_BUF;
+	AUTO_FREE char *path = deep(16, 255);
+	struct buf *b = &vector;
+	struct scratch s;
+	struct err e = ERR_INIT;
+	for (unsigned i = 0; i < 1000; i++) {
+		path[0] = (char)('a' + i % 26);
+		path[1] = (char)('a' + i / 26 % 26);
+		path[2] = (char)('a' + i / 26 / 26);
+		PAX_("path", path);
+		FILE_("f", "");
+	}
+	vec_end(b);
+	scratch_open(&s);
+	expect_id(unpack_plain(&s, b, -1, &e), &e, "unpack/too-many-entries");
+	scratch_close(&s);
 }
 
 static void expect_name(const char *name, const char *id)
@@ -571,6 +634,8 @@ int main(void)
 		cmocka_unit_test(test_un17_truncation_is_seen_at_every_byte),
 		cmocka_unit_test(test_un18_zstd_frames),
 		cmocka_unit_test(test_un19_limits_at_their_edges),
+		cmocka_unit_test(test_un19_many_entries_are_counted_ahead),
+		cmocka_unit_test(test_un19_names_have_a_sum),
 		cmocka_unit_test(test_un19_names_at_their_edges),
 		cmocka_unit_test(test_un19_pax_headers_at_their_edge),
 		cmocka_unit_test(test_un19_links_to_one_file_at_their_edge),
