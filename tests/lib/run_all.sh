@@ -139,6 +139,8 @@ sanitized_cli() {
 	unset ASAN_OPTIONS
 }
 
+# The unit tests of the sandbox run themselves again as this user.
+[ "$(id -u)" -ne 0 ] || single "ordinary user" ensure_test_user
 single "layers" run_make check-layers
 single "error ids" tests/lib/check_error_docs.sh
 if [ "$mode" = release ]; then
