@@ -34,6 +34,9 @@ struct build_context {
 	const struct store *seed; /* pins are taken from here before the network; or NULL */
 	struct fetch_options fetch;
 	bool quiet_steps; /* a step's output goes to its log file only */
+	/* Called when a step has ended, well or not, and its evidence is kept; or NULL. */
+	void (*step_done)(void *ctx, const struct digest *recipe);
+	void *step_done_ctx;
 };
 #define BUILD_CONTEXT_INIT                                                                     \
 	{                                                                                      \

@@ -7,6 +7,7 @@
 
 #include "build/plan.h"
 #include "build/roots.h"
+#include "sandbox/run.h"
 
 struct job {
 	struct build_context *c;
@@ -15,6 +16,8 @@ struct job {
 	const struct plan_image *image;
 	struct strvec lowers;	   /* trees beneath the new layer, topmost first */
 	char work[ROOTS_NAME_MAX]; /* roots/.work/N: upper, work, imports */
+	bool has_step;		   /* job_run_step() was called; then `step` is how it went */
+	struct sandbox_result step;
 	int64_t epoch_s;
 };
 void job_cleanup(struct job *j);

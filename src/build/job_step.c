@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "build/evidence.h"
 #include "image/layer.h"
 #include "sandbox/run.h"
 #include "sandbox/worker.h"
@@ -96,30 +97,38 @@ static int keep_log(const struct job *j, struct step_log *log, struct err *e)
 	return atomic_file_commit(j->c->cache_fd, name, log->fd, e);
 }
 
-static int step_failed(const struct job *j, const struct sandbox_result *result, struct err *e)
+static int hint_at_log(const struct job *j, struct err *e)
 {
-	const char *name = j->image->recipe->name;
-	char log[DIGEST_TEXT_MAX + 8];
+	char log[DIGEST_TEXT_MAX + 8], first[ERR_HINT_MAX];
 	cache_log_name(&j->image->digest, log);
-	if (result->timed_out)
-		err_set(e, ERR_SANDBOX, "step/timeout",
-			"run commands failed for image '%s': stopped after %" PRIu64 " s", name,
-			result->wall_ms / 1000);
-	else if (result->log_overflow)
-		err_set(e, ERR_SANDBOX, "step/log-limit",
-			"run commands failed for image '%s': more than %" PRIu64
-			" bytes of output",
-			name, LIMIT_STEP_LOG_BYTES);
-	else
-		err_set(e, ERR_SANDBOX, "step/failed",
-			"run commands failed for image '%s': exit code %d", name,
-			result->exit_code);
-	err_locate(e, &j->image->recipe->pos);
-	return err_hint(e, "its output is kept in '%s/cache/%s'", j->c->dirs.state, log);
+	snprintf(first, sizeof(first), "%s", e->hint);
+	return err_hint(e, "%s%sits output is kept in '%s/cache/%s'", first,
+			first[0] ? "; " : "", j->c->dirs.state, log);
 }
 
-static int run_in_sandbox(struct job *j, struct step_log *log, struct sandbox_result *result,
-			  struct err *e)
+static int step_failed(const struct job *j, struct err *e)
+{
+	err_set(e, ERR_SANDBOX, "step/failed",
+		"run commands failed for image '%s': exit code %d", j->image->recipe->name,
+		j->step.exit_code);
+	err_locate(e, &j->image->recipe->pos);
+	return hint_at_log(j, e);
+}
+
+static int limit_reached(const struct job *j, struct err *e)
+{
+	err_locate(e, &j->image->recipe->pos);
+	return hint_at_log(j, e);
+}
+
+/* Once nothing can be added to the step's evidence. */
+static void tell_done(const struct job *j)
+{
+	if (j->has_step && j->c->step_done)
+		j->c->step_done(j->c->step_done_ctx, &j->image->digest);
+}
+
+static int run_in_sandbox(struct job *j, struct step_log *log, struct err *e)
 {
 	AUTO_FREE char *upper = path_join(j->work, "upper");
 	AUTO_FREE char *work = path_join(j->work, "work");
@@ -140,9 +149,9 @@ static int run_in_sandbox(struct job *j, struct step_log *log, struct sandbox_re
 		.label = j->image->recipe->name,
 		.output = take_output,
 		.ctx = log,
-		.max_log_bytes = LIMIT_STEP_LOG_BYTES,
+		.limits = &j->plan->limits,
 	};
-	return sandbox_run(&spec, result, e);
+	return sandbox_run(&spec, &j->step, e);
 }
 
 int job_run_step(struct job *j, struct err *e)
@@ -155,21 +164,23 @@ int job_run_step(struct job *j, struct err *e)
 			       .image = j->image->recipe->name,
 			       .quiet = j->c->quiet_steps,
 			       .line = line};
-	struct sandbox_result result = {0};
-	int ran = run_in_sandbox(j, &log, &result, e);
-	struct err log_error = ERR_INIT;
-	int kept = keep_log(j, &log, &log_error);
+	int ran = run_in_sandbox(j, &log, e);
+	struct err late = ERR_INIT;
+	int kept = keep_log(j, &log, &late);
 	line = log.line; /* the cleanup frees what the log grew */
-	if (ran < 0)
+	bool limited = j->step.evidence.limit != SANDBOX_LIMIT_NONE;
+	j->has_step = true;
+	if (ran < 0 && !limited)
 		return err_wrap(e, "image '%s'", j->image->recipe->name);
-	if (kept < 0) {
-		*e = log_error;
+	if (kept < 0 || evidence_save(j, &late) < 0) {
+		*e = late;
 		return -1;
 	}
-	log_debug("step %s: %" PRIu64 " ms", j->image->recipe->name, result.wall_ms);
-	if (result.exit_code != 0 || result.timed_out || result.log_overflow)
-		return step_failed(j, &result, e);
-	return 0;
+	log_debug("step %s: %" PRIu64 " ms", j->image->recipe->name, j->step.wall_ms);
+	if (!limited && j->step.exit_code == 0)
+		return 0; /* packing may add to the evidence */
+	tell_done(j);
+	return limited ? limit_reached(j, e) : step_failed(j, e);
 }
 
 struct pack_job {
@@ -181,6 +192,23 @@ static int pack_prepare(void *ctx, struct err *e)
 {
 	const struct pack_job *pj = ctx;
 	return roots_mount_lowers(&pj->job->lowers, e);
+}
+
+/* The last word on what a step may leave behind: while it ran, it was counted only when the
+ * file system gave reason to. */
+static int check_size(const struct job *j, int upper_fd, struct err *e)
+{
+	const struct sandbox_limits *limits = &j->plan->limits;
+	enum sandbox_limit exceeded;
+	struct sandbox_usage usage;
+	if (!j->has_step)
+		return 0;
+	if (sandbox_usage_count(upper_fd, limits, &usage, &exceeded, e) < 0)
+		return -1;
+	if (exceeded == SANDBOX_LIMIT_NONE)
+		return 0;
+	return sandbox_limit_reached(exceeded, j->image->recipe->name, limits,
+				     &j->c->policy.most, e);
 }
 
 static int pack_work(void *ctx, struct buf *reply, struct err *e)
@@ -200,10 +228,27 @@ static int pack_work(void *ctx, struct buf *reply, struct err *e)
 						   .epoch_s = j->epoch_s,
 						   .out_fd = pj->out_fd};
 	struct layer_packed packed = {0};
-	if (layer_pack(&options, &packed, e) < 0)
+	if (check_size(j, upper, e) < 0 || layer_pack(&options, &packed, e) < 0)
 		return -1;
 	buf_add(reply, &packed, sizeof(packed));
 	return 0;
+}
+
+static int pack_failed(struct job *j, struct err *e)
+{
+	struct err late = ERR_INIT;
+	if (str_same(e->id, "sandbox/disk-limit"))
+		j->step.evidence.limit = SANDBOX_LIMIT_DISK;
+	else if (str_same(e->id, "sandbox/file-limit"))
+		j->step.evidence.limit = SANDBOX_LIMIT_FILES;
+	else
+		return err_wrap(e, "packing image '%s'", j->image->recipe->name);
+	if (evidence_save(j, &late) < 0) {
+		*e = late;
+		return -1;
+	}
+	tell_done(j);
+	return limit_reached(j, e);
 }
 
 int job_pack(struct job *j, struct result_layer *ret, bool *ret_empty, struct err *e)
@@ -221,7 +266,8 @@ int job_pack(struct job *j, struct result_layer *ret, bool *ret_empty, struct er
 	AUTO(buf) reply = BUF_INIT(sizeof(struct layer_packed));
 	struct layer_packed packed;
 	if (roots_worker_run(&worker, &reply, e) < 0)
-		return err_wrap(e, "packing image '%s'", j->image->recipe->name);
+		return pack_failed(j, e);
+	tell_done(j);
 	/* The packer cannot change anything below roots/. */
 	if (build_remove_hostile(j->c, j->c->roots_fd, j->work, e) < 0)
 		return -1;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "build/limits.h"
 #include "image/layout.h"
 #include "inputs/local.h"
 #include "recipe/canon.h"
@@ -201,7 +202,8 @@ static int read_stackerfile(const char *path, struct plan *p, struct err *e)
 int plan_make(struct build_context *c, const char *path, const char *const *names,
 	      size_t names_len, struct plan *p, struct err *e)
 {
-	if (read_stackerfile(path, p, e) < 0)
+	if (read_stackerfile(path, p, e) < 0 ||
+	    limits_decide(&p->file.limits, &c->policy, &p->limits, e) < 0)
 		return -1;
 	p->len = p->file.images.len;
 	p->images = mem_zalloc(p->len + 1, sizeof(struct plan_image));

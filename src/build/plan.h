@@ -26,6 +26,7 @@ struct plan {
 	int dir_fd;		   /* of the stackerfile: local imports start here */
 	struct plan_image *images; /* in build order */
 	size_t len;
+	struct sandbox_limits limits; /* of every step: the stackerfile's, else the policy's */
 };
 #define PLAN_INIT                                                                              \
 	{                                                                                      \

@@ -240,28 +240,21 @@ static int read_proc(const struct node *root, struct sandbox_policy *ret, struct
 	return read_paths(root, "readonly", &ret->proc_readonly, e);
 }
 
-static int read_limits(const struct node *root, struct sandbox_policy *ret, struct err *e)
+struct limit_entry {
+	const char *name;
+	uint64_t *value;
+	uint64_t *most; /* NULL: the entry has none */
+};
+
+static int read_limit_list(const struct node *root, const char *key,
+			   const struct limit_entry *limits, size_t len, struct err *e)
 {
-	const struct {
-		const char *name;
-		uint64_t *value;
-	} limits[] = {
-		{"nproc", &ret->limits.nproc},
-		{"nofile", &ret->limits.nofile},
-		{"fsize_bytes", &ret->limits.fsize_bytes},
-		{"memlock_bytes", &ret->limits.memlock_bytes},
-		{"stack_bytes", &ret->limits.stack_bytes},
-		{"as_bytes", &ret->limits.as_bytes},
-		{"tmp_bytes", &ret->limits.tmp_bytes},
-		{"shm_bytes", &ret->limits.shm_bytes},
-		{"wall_ms", &ret->limits.wall_ms},
-	};
-	const struct node *list = node_get(root, "step");
+	const struct node *list = node_get(root, key);
 	if (require_kind(list, NODE_SEQUENCE, e) < 0)
 		return -1;
-	if (list->len != ARRAY_LEN(limits))
+	if (list->len != len)
 		return policy_error(list, e, "each limit must be given exactly once");
-	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+	for (size_t i = 0; i < len; i++) {
 		bool found = false;
 		for (size_t j = 0; j < list->len && !found; j++) {
 			const char *name;
@@ -270,13 +263,42 @@ static int read_limits(const struct node *root, struct sandbox_policy *ret, stru
 			    get_text(entry, "name", &name, e) < 0)
 				return -1;
 			found = str_same(name, limits[i].name);
-			if (found && get_u64(entry, "value", limits[i].value, e) < 0)
+			if (found &&
+			    (get_u64(entry, "value", limits[i].value, e) < 0 ||
+			     (limits[i].most && get_u64(entry, "most", limits[i].most, e) < 0)))
 				return -1;
 		}
 		if (!found)
 			return policy_error(list, e, "a limit is missing");
 	}
 	return 0;
+}
+
+static int read_limits(const struct node *root, struct sandbox_policy *ret, struct err *e)
+{
+	struct sandbox_limits *value = &ret->defaults, *most = &ret->most;
+	const struct limit_entry fixed[] = {
+		{"nproc", &ret->limits.nproc, NULL},
+		{"nofile", &ret->limits.nofile, NULL},
+		{"fsize_bytes", &ret->limits.fsize_bytes, NULL},
+		{"memlock_bytes", &ret->limits.memlock_bytes, NULL},
+		{"stack_bytes", &ret->limits.stack_bytes, NULL},
+		{"as_bytes", &ret->limits.as_bytes, NULL},
+		{"tmp_bytes", &ret->limits.tmp_bytes, NULL},
+		{"shm_bytes", &ret->limits.shm_bytes, NULL},
+		{"disk_reserve_bytes", &ret->limits.disk_reserve_bytes, NULL},
+	};
+	const struct limit_entry raisable[] = {
+		{"memory_bytes", &value->memory_bytes, &most->memory_bytes},
+		{"processes", &value->processes, &most->processes},
+		{"disk_bytes", &value->disk_bytes, &most->disk_bytes},
+		{"files", &value->files, &most->files},
+		{"wall_ms", &value->wall_ms, &most->wall_ms},
+		{"log_bytes", &value->log_bytes, &most->log_bytes},
+	};
+	if (read_limit_list(root, "step", fixed, ARRAY_LEN(fixed), e) < 0)
+		return -1;
+	return read_limit_list(root, "raisable", raisable, ARRAY_LEN(raisable), e);
 }
 
 static int read_file(const struct policy_file *file, struct sandbox_policy *ret, struct err *e)

@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "build/build.h"
+#include "build/evidence.h"
 #include "cli/command.h"
+#include "cli/evidence.h"
 #include "util/json_write.h"
 #include "util/limits.h"
 #include "util/mem.h"
@@ -13,8 +15,11 @@ struct build_command {
 	struct build_options options;
 	struct strvec names;
 	bool json;
+	bool evidence;
+	const struct build_context *context;
 	json_t *results; /* with --json */
 	struct buf out;
+	struct err failed; /* the first evidence that could not be read */
 };
 
 static void build_command_cleanup(struct build_command *b)
@@ -22,6 +27,31 @@ static void build_command_cleanup(struct build_command *b)
 	strvec_cleanup(&b->names);
 	json_decref(b->results);
 	buf_cleanup(&b->out);
+}
+
+static json_t *load_evidence(struct build_command *b, const struct digest *recipe)
+{
+	struct err e = ERR_INIT;
+	json_t *record = NULL;
+	if (evidence_load(b->context, recipe, &record, &e) < 0 && b->failed.code == ERR_NONE)
+		b->failed = e;
+	return record;
+}
+
+static void show_evidence(struct build_command *b, const struct digest *recipe)
+{
+	json_t *record = load_evidence(b, recipe);
+	if (record)
+		evidence_show(record);
+	json_decref(record);
+}
+
+/* As soon as a step has ended, since it may have ended the build. */
+static void step_done(void *ctx, const struct digest *recipe)
+{
+	struct build_command *b = ctx;
+	if (b->evidence)
+		show_evidence(b, recipe);
 }
 
 static void report_json(struct build_command *b, const struct build_done *d, const char *recipe,
@@ -32,6 +62,9 @@ static void report_json(struct build_command *b, const struct build_done *d, con
 			  (int)d->cached, "build_only", (int)d->result->build_only);
 	if (manifest)
 		json_object_set_new(item, "manifest", json_string(manifest));
+	json_t *record = b->evidence ? load_evidence(b, &d->result->recipe) : NULL;
+	if (record)
+		json_object_set_new(item, "evidence", record);
 	json_array_append_new(b->results, item);
 }
 
@@ -45,6 +78,8 @@ static void report(void *ctx, const struct build_done *d)
 		digest_format(&d->result->manifest.digest, manifest);
 	if (d->cached)
 		log_note("found cached layer %s", d->name);
+	if (d->cached && b->evidence && !b->json)
+		show_evidence(b, &d->result->recipe);
 	log_note("filesystem %s built successfully", d->name);
 	if (b->json)
 		report_json(b, d, recipe, d->result->build_only ? NULL : manifest);
@@ -61,6 +96,7 @@ static int parse_options(const struct command *self, struct build_command *b, in
 		{"hermetic", no_argument, NULL, 'H'},
 		{"no-cache", no_argument, NULL, 'n'},
 		{"json", no_argument, NULL, 'j'},
+		{"evidence", no_argument, NULL, 'e'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -80,6 +116,9 @@ static int parse_options(const struct command *self, struct build_command *b, in
 			break;
 		case 'j':
 			b->json = true;
+			break;
+		case 'e':
+			b->evidence = true;
 			break;
 		case 'h':
 			command_help(self);
@@ -121,20 +160,25 @@ static int run_build(const struct cli *cli, const struct command *self, int argc
 	b.options.names_len = b.names.len;
 	struct err e = ERR_INIT;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
+	b.context = &c;
+	c.step_done = step_done;
+	c.step_done_ctx = &b;
 	if (command_context_open(cli, &c, &e) < 0 ||
 	    build_run(&c, &b.options, report, &b, &e) < 0 || print_results(&b, &e) < 0)
 		return command_failed(&e);
-	return EXIT_OK;
+	return b.failed.code == ERR_NONE ? EXIT_OK : command_failed(&b.failed);
 }
 
 const struct command command_build = {
 	.name = "build",
 	.summary = "Builds the images of a stackerfile into an OCI layout.",
-	.usage = "[--hermetic] [-f FILE] [-A IMAGE]... [--no-cache] [--json]",
+	.usage = "[--hermetic] [-f FILE] [-A IMAGE]... [--no-cache] [--evidence] [--json]",
 	.help = "  -f, --stacker-file FILE  the stackerfile (default: stacker.yaml)\n"
 		"  -A, --image IMAGE        build only this image and what it needs; may be repeated\n"
 		"      --hermetic           says what is always so: pinned inputs, no network in steps\n"
 		"      --no-cache           build again what is in the cache\n"
+		"      --evidence           show what each step tried that it could not do, the limits it\n"
+		"                           reached and what isolated it; with --json, also in the results\n"
 		"      --json               print the results as JSON\n"
 		"\n"
 		"Each image is named by the digest of its evaluated recipe; one that was built before\n"

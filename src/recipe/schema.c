@@ -28,8 +28,16 @@ struct directive {
 
 static const struct directive directives[] = {
 	{SCHEMA_CONFIG, "source_date_epoch", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_CONFIG, "limits", MAP, .status = SCHEMA_WORKS},
 	{SCHEMA_CONFIG, "prerequisites", LIST, SCHEMA_LATER,
 	 .hint = "build the other stackerfile first, or put its images into this one"},
+
+	{SCHEMA_LIMITS, "memory", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_LIMITS, "processes", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_LIMITS, "disk", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_LIMITS, "files", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_LIMITS, "time", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_LIMITS, "log", SCALAR, .status = SCHEMA_WORKS},
 
 	{SCHEMA_IMAGE, "os", SCALAR, .keeps_null = true, .read = directive_os},
 	{SCHEMA_IMAGE, "arch", SCALAR, .keeps_null = true, .read = directive_arch},
@@ -84,6 +92,8 @@ static const char *scope_noun(enum schema_scope scope)
 	switch (scope) {
 	case SCHEMA_CONFIG:
 		return "config directive";
+	case SCHEMA_LIMITS:
+		return "limit";
 	case SCHEMA_IMAGE:
 		return "directive";
 	case SCHEMA_FROM:
@@ -99,6 +109,8 @@ static const char *scope_place(enum schema_scope scope)
 	switch (scope) {
 	case SCHEMA_CONFIG:
 		return "config";
+	case SCHEMA_LIMITS:
+		return "limits";
 	case SCHEMA_IMAGE:
 		return "an image";
 	case SCHEMA_FROM:

@@ -12,6 +12,7 @@
 
 enum schema_scope {
 	SCHEMA_CONFIG, /* under the top-level key `config` */
+	SCHEMA_LIMITS, /* under `limits` there */
 	SCHEMA_IMAGE,  /* under an image's name */
 	SCHEMA_FROM,   /* under `from` */
 	SCHEMA_IMPORT, /* a map in `imports` */

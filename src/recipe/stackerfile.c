@@ -123,7 +123,10 @@ static int read_config(const struct node *config, struct stackerfile *s, struct 
 	if (schema_check(SCHEMA_CONFIG, config, e) != 0)
 		return -1;
 	const struct node *epoch = schema_get(config, "source_date_epoch");
+	const struct node *limits = schema_get(config, "limits");
 
+	if (limits && limits_read(limits, &s->limits, e) != 0)
+		return -1;
 	return epoch ? value_integer(epoch, "source_date_epoch", EPOCH_MAX,
 				     &s->source_date_epoch, e)
 		     : 0;

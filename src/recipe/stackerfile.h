@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "recipe/limits.h"
 #include "recipe/yaml.h"
 #include "util/digest.h"
 #include "util/map.h"
@@ -88,8 +89,9 @@ struct recipe_image_vec VEC_OF(struct recipe_image);
 struct stackerfile {
 	struct yaml_document document; /* owns the positions' file name */
 	struct recipe_image_vec
-		images;		   /* in build order: dependencies first, else file order */
-	int64_t source_date_epoch; /* config: source_date_epoch, else RECIPE_DEFAULT_EPOCH */
+		images;		     /* in build order: dependencies first, else file order */
+	int64_t source_date_epoch;   /* config: source_date_epoch, else RECIPE_DEFAULT_EPOCH */
+	struct recipe_limits limits; /* config: limits */
 };
 void stackerfile_cleanup(struct stackerfile *s);
 

@@ -4,13 +4,17 @@
  * and ends, and the kernel then kills whatever else the step left running.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "sandbox/step_internal.h"
 #include "sandbox/wire_internal.h"
+#include "util/limits.h"
+#include "util/mem.h"
 
 enum { FAILED = 120 };
 
@@ -68,10 +72,22 @@ static int take_stdio(const struct init_fds *fds, struct err *e)
 	return 0;
 }
 
+/* The filter with a supervisor, or, where the kernel has none to give (an outer sandbox took
+ * the only one), the same without: evidence is no protection. */
+static int install_filter(const struct init_programs *programs, int line_fd, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	int listener;
+	if (programs->watched &&
+	    seccomp_program_install_watched(programs->watched, &listener, &ignored) == 0)
+		return wire_fds_send(line_fd, LINE_LISTENER, &listener, 1, e);
+	return seccomp_program_install(programs->step, e);
+}
+
 /* Runs in the step; returns only on failure. The last steps allocate nothing and open nothing:
  * the filter is the step's own. */
-static void step_exec(const struct sandbox_spec *spec, const struct seccomp_program *filter,
-		      struct err *e)
+static void step_exec(const struct sandbox_spec *spec, const struct init_programs *programs,
+		      int line_fd, struct err *e)
 {
 	char *const argv[] = {(char *)(uintptr_t)script_path, NULL};
 	char *const *env = (char *const *)(uintptr_t)spec->env;
@@ -82,7 +98,7 @@ static void step_exec(const struct sandbox_spec *spec, const struct seccomp_prog
 	reset_signals();
 	if (limits_apply(spec->policy, e) < 0 ||
 	    caps_restrict(spec->policy->step_caps, e) < 0 ||
-	    seccomp_program_install(filter, e) < 0)
+	    install_filter(programs, line_fd, e) < 0)
 		return;
 	execve(script_path, argv, env);
 	exec_failed(spec->script, e);
@@ -96,26 +112,38 @@ static _Noreturn void report_and_exit(int fd, const struct err *e)
 
 static _Noreturn void reap(pid_t step, int status_fd)
 {
+	struct init_report report = {0};
 	for (;;) {
-		int status;
-		pid_t pid = wait4(-1, &status, 0, NULL);
+		struct rusage usage = {0};
+		pid_t pid = wait4(-1, &report.status, 0, &usage);
 		if (pid < 0 && errno != EINTR)
 			_exit(FAILED);
+		uint64_t rss_bytes = (uint64_t)usage.ru_maxrss * KIB;
+		if (pid > 0 && rss_bytes > report.largest_rss_bytes)
+			report.largest_rss_bytes = rss_bytes;
 		if (pid != step)
 			continue;
-		ssize_t n = write(status_fd, &status, sizeof(status));
-		_exit(n == (ssize_t)sizeof(status) ? 0 : FAILED);
+		ssize_t n = write(status_fd, &report, sizeof(report));
+		_exit(n == (ssize_t)sizeof(report) ? 0 : FAILED);
 	}
 }
 
-/* Leaves 0 to 2, which are the null device or the output, and one more at `*fd`. */
-static int keep_only(int *fd, struct err *e)
+/* Leaves 0 to 2, which are the null device or the output, and from 3 on those of `fds`. */
+static int keep_only(int *fds[], int len, struct err *e)
 {
 	enum { FIRST = 3 };
-	if (*fd != FIRST && dup3(*fd, FIRST, O_CLOEXEC) < 0)
-		return err_sys(e, "cannot move a file descriptor");
-	*fd = FIRST;
-	if (close_range(FIRST + 1, ~0u, 0) < 0)
+	/* Out of the way first, or one would be moved over another. */
+	for (int i = 0; i < len; i++) {
+		*fds[i] = fcntl(*fds[i], F_DUPFD_CLOEXEC, FIRST + len);
+		if (*fds[i] < 0)
+			return err_sys(e, "cannot move a file descriptor");
+	}
+	for (int i = 0; i < len; i++) {
+		if (dup3(*fds[i], FIRST + i, O_CLOEXEC) < 0)
+			return err_sys(e, "cannot move a file descriptor");
+		*fds[i] = FIRST + i;
+	}
+	if (close_range((unsigned)(FIRST + len), ~0u, 0) < 0)
 		return err_sys(e, "cannot close the files of a sandbox process");
 	return 0;
 }
@@ -124,11 +152,12 @@ void init_main(const struct sandbox_spec *spec, const struct init_programs *prog
 	       const struct init_fds *fds)
 {
 	struct err e = ERR_INIT;
-	int error_fd = fds->error_fd, status_fd = fds->status_fd;
+	int error_fd = fds->error_fd, status_fd = fds->status_fd, line_fd = fds->line_fd;
+	int *of_step[] = {&error_fd, &line_fd}, *of_init[] = {&status_fd};
 	pid_t step = fork();
 	if (step == 0) {
-		if (take_stdio(fds, &e) == 0 && keep_only(&error_fd, &e) == 0)
-			step_exec(spec, programs->step, &e);
+		if (take_stdio(fds, &e) == 0 && keep_only(of_step, ARRAY_LEN(of_step), &e) == 0)
+			step_exec(spec, programs, line_fd, &e);
 		report_and_exit(error_fd, &e);
 	}
 	if (step < 0) {
@@ -139,7 +168,8 @@ void init_main(const struct sandbox_spec *spec, const struct init_programs *prog
 		if (dup2(fds->null_fd, fd) < 0)
 			_exit(FAILED);
 	/* error_fd closes with the rest, so that the step's exec is what ends it. */
-	if (keep_only(&status_fd, &e) < 0 || seccomp_program_install(programs->init, &e) < 0)
+	if (keep_only(of_init, ARRAY_LEN(of_init), &e) < 0 ||
+	    seccomp_program_install(programs->init, &e) < 0)
 		_exit(FAILED);
 	reap(step, status_fd);
 }

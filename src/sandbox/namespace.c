@@ -1,6 +1,7 @@
 /*
- * User, mount, pid, net, ipc, uts and cgroup namespaces in one clone3. Parent and child talk
- * over a socket pair: "ready" from the child, then the parent writes the id maps, then "go".
+ * User, mount, pid, net, ipc and uts namespaces in one clone3, the cgroup namespace once the
+ * child is in its group. Parent and child talk over a socket pair: "ready" from the child, then
+ * the parent writes the id maps, then "go".
  */
 #include "sandbox/namespace_internal.h"
 
@@ -9,6 +10,7 @@
 #include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,7 +24,7 @@
 
 #define NAMESPACES                                                                             \
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS |            \
-	 CLONE_NEWIPC | CLONE_NEWCGROUP)
+	 CLONE_NEWIPC)
 
 #define OOM_SCORE "1000" /* the highest: always allowed, whatever the caller's is */
 
@@ -106,6 +108,9 @@ static int start_child(int channel, struct err *e)
 		return err_sys(e, "cannot prepare a sandbox process");
 	if (!tell(channel) || !listen_for(channel))
 		_exit(1);
+	/* Its root is the group that we are in by now, whose name does not show then. */
+	if (unshare(CLONE_NEWCGROUP) < 0)
+		return clone_failed(e);
 	/* Before anything is mounted: nothing may propagate back to the host. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_sys(e, "cannot make the mounts of a sandbox private");
@@ -119,7 +124,8 @@ static int start_parent(const struct namespace_spec *spec, const struct proc *ch
 	if (!listen_for(channel))
 		return err_set(e, ERR_SANDBOX, "sandbox/namespaces",
 			       "a sandbox process died before it started");
-	if (sandbox_idmap_write(spec->idmap, child->pid, e) < 0)
+	if ((spec->cgroup && cgroup_add(spec->cgroup, child->pid, e) < 0) ||
+	    sandbox_idmap_write(spec->idmap, child->pid, e) < 0)
 		return -1;
 	if (!tell(channel))
 		return err_set(e, ERR_SANDBOX, "sandbox/namespaces",

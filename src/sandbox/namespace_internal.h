@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sandbox/cgroup_internal.h"
 #include "sandbox/idmap.h"
 #include "util/err.h"
 #include "util/proc.h"
@@ -17,6 +18,7 @@ struct namespace_spec {
 	const struct sandbox_idmap *idmap;
 	uint64_t
 		nproc; /* processes that the namespace may hold for its creator; 0: unlimited */
+	const struct cgroup *cgroup; /* that the child is put into before it runs; or NULL */
 };
 
 /* Returns twice, as fork does. The child is held by `ret`, dies with its parent, has default

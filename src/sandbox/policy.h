@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sandbox/limits.h"
 #include "util/vec.h"
 
 /* An argument check: (args[arg] & mask) == value, or != with `negate`. */
@@ -17,9 +18,9 @@ struct policy_arg {
 };
 
 struct policy_rule {
-	char *name;  /* system call name; NULL if given by number only */
-	int number;  /* for calls newer than libseccomp; -1: by name */
-	int errno_;  /* 0: allow; else fail with this errno */
+	char *name; /* system call name; NULL if given by number only */
+	int number; /* for calls newer than libseccomp; -1: by name */
+	int errno_; /* 0: allow; else fail with this errno */
 	struct policy_arg args[3];
 	size_t args_len;
 };
@@ -39,10 +40,10 @@ enum policy_role {
 /* As in policy/ and in errors: "step", "unpacker" ... */
 const char *policy_role_name(enum policy_role role);
 
-
 struct sandbox_policy {
-	struct policy_rule_vec seccomp[POLICY_ROLES]; /* default of each: ENOSYS; bad arch: kill */
-	uint64_t step_caps; /* bounding = permitted = effective */
+	struct policy_rule_vec
+		seccomp[POLICY_ROLES]; /* default of each: ENOSYS; bad arch: kill */
+	uint64_t step_caps;	       /* bounding = permitted = effective */
 	/* Likewise, of the workers (unpacker to remover), over their own namespace. */
 	uint64_t worker_caps[POLICY_ROLES];
 	struct strvec proc_masked;   /* files below /proc: empty */
@@ -50,8 +51,10 @@ struct sandbox_policy {
 	struct {
 		uint64_t nproc, nofile, fsize_bytes, memlock_bytes, stack_bytes, as_bytes;
 		uint64_t tmp_bytes, shm_bytes;
-		uint64_t wall_ms;
-	} limits; /* 0: unlimited */
+		uint64_t disk_reserve_bytes; /* left free on the file system of the roots */
+	} limits; /* fixed for every step, since a step can see them; 0: unlimited */
+	struct sandbox_limits defaults; /* where a stackerfile says nothing */
+	struct sandbox_limits most;	/* that a stackerfile may say; 0: anything */
 };
 void sandbox_policy_cleanup(struct sandbox_policy *p);
 

@@ -13,9 +13,11 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "sandbox/evidence_internal.h"
 #include "sandbox/seccomp_internal.h"
 #include "util/mem.h"
 
@@ -31,8 +33,14 @@ struct bound_rule {
 	uint32_t number;
 	size_t order;
 	const struct policy_rule *rule;
+	uint32_t verdict; /* SECCOMP_RET_... if the rule applies */
 };
-struct bound_rule_vec VEC_OF(struct bound_rule);
+struct bound_rules {
+	struct bound_rule *items;
+	size_t len;
+	size_t cap;
+	uint32_t otherwise; /* the verdict if none applies */
+};
 
 void seccomp_program_cleanup(struct seccomp_program *p)
 {
@@ -103,17 +111,16 @@ static void emit_arg(struct seccomp_program *p, const struct policy_arg *a, size
 	}
 }
 
-static void emit_rule(struct seccomp_program *p, const struct policy_rule *r)
+static void emit_rule(struct seccomp_program *p, const struct bound_rule *b)
 {
-	size_t fail = p->len + rule_len(r);
-	for (size_t i = 0; i < r->args_len; i++)
-		emit_arg(p, &r->args[i], fail);
-	emit_return(p, r->errno_ == 0 ? SECCOMP_RET_ALLOW
-				      : SECCOMP_RET_ERRNO | (uint32_t)r->errno_);
+	size_t fail = p->len + rule_len(b->rule);
+	for (size_t i = 0; i < b->rule->args_len; i++)
+		emit_arg(p, &b->rule->args[i], fail);
+	emit_return(p, b->verdict);
 }
 
 /* The first index after the rules of the call at `at`. */
-static size_t call_end(const struct bound_rule_vec *v, size_t at)
+static size_t call_end(const struct bound_rules *v, size_t at)
 {
 	size_t end = at;
 	while (end < v->len && v->items[end].number == v->items[at].number)
@@ -121,7 +128,7 @@ static size_t call_end(const struct bound_rule_vec *v, size_t at)
 	return end;
 }
 
-static int emit_leaf(struct seccomp_program *p, const struct bound_rule_vec *v, size_t from,
+static int emit_leaf(struct seccomp_program *p, const struct bound_rules *v, size_t from,
 		     size_t to, struct err *e)
 {
 	size_t len = 1;
@@ -132,13 +139,13 @@ static int emit_leaf(struct seccomp_program *p, const struct bound_rule_vec *v, 
 			       "too many rules for system call %u", v->items[from].number);
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, v->items[from].number, 0, len);
 	for (size_t i = from; i < to; i++)
-		emit_rule(p, v->items[i].rule);
-	emit_return(p, SECCOMP_RET_ERRNO | ENOSYS);
+		emit_rule(p, &v->items[i]);
+	emit_return(p, v->otherwise);
 	return 0;
 }
 
 /* Binary search over the calls whose rules are [from, to). The accumulator holds the number. */
-static int emit_tree(struct seccomp_program *p, const struct bound_rule_vec *v, size_t from,
+static int emit_tree(struct seccomp_program *p, const struct bound_rules *v, size_t from,
 		     size_t to, struct err *e)
 {
 	if (to - from <= LINEAR_MAX || call_end(v, from) == to) {
@@ -147,7 +154,7 @@ static int emit_tree(struct seccomp_program *p, const struct bound_rule_vec *v, 
 			if (emit_leaf(p, v, at, end, e) < 0)
 				return -1;
 		}
-		emit_return(p, SECCOMP_RET_ERRNO | ENOSYS);
+		emit_return(p, v->otherwise);
 		return 0;
 	}
 	size_t middle = from + (to - from) / 2;
@@ -198,15 +205,37 @@ static int unknown_call(const char *name, struct err *e)
 	return err_hint(e, "a call newer than libseccomp is listed by its number");
 }
 
+static uint32_t verdict_of(const struct policy_rule *r, int number, bool watched)
+{
+	if (watched && (r->errno_ != 0 || evidence_is_observed(number)))
+		return SECCOMP_RET_USER_NOTIF;
+	return r->errno_ == 0 ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | (uint32_t)r->errno_;
+}
+
+/* sendto() is also what libraries make of send(), which is frequent and has no address. */
+static void bind_addressed(struct bound_rules *ret, const struct policy_rule *r, int number)
+{
+	static const struct policy_rule addressed = {
+		.number = SYS_sendto,
+		.args = {{.arg = 4, .mask = UINT64_MAX, .value = 0, .negate = true}},
+		.args_len = 1,
+	};
+	if (number != SYS_sendto || r->errno_ != 0 || r->args_len > 0)
+		return;
+	struct bound_rule b = {(uint32_t)number, ret->len, &addressed, SECCOMP_RET_USER_NOTIF};
+	vec_push(ret, b);
+}
+
 /*
  * libseccomp gives pseudo numbers below -1 to calls that other architectures have and this one
  * has not (arch_prctl on arm64, sync_file_range2 here): those rules fall away. -1 is a name
  * that it does not know at all, which is a slip in the policy or a call newer than the library,
  * to be given by number (the numbers from 424 on are the same everywhere).
  */
-static int bind_rules(const struct policy_rule_vec *rules, struct bound_rule_vec *ret,
-		      struct err *e)
+static int bind_rules(const struct policy_rule_vec *rules, bool watched,
+		      struct bound_rules *ret, struct err *e)
 {
+	ret->otherwise = watched ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | ENOSYS;
 	for (size_t i = 0; i < rules->len; i++) {
 		const struct policy_rule *r = &rules->items[i];
 		if (check_args(r, e) < 0)
@@ -216,7 +245,10 @@ static int bind_rules(const struct policy_rule_vec *rules, struct bound_rule_vec
 			return unknown_call(r->name, e);
 		if (number < 0)
 			continue;
-		struct bound_rule b = {(uint32_t)number, i, r};
+		if (watched)
+			bind_addressed(ret, r, number);
+		struct bound_rule b = {(uint32_t)number, ret->len, r,
+				       verdict_of(r, number, watched)};
 		vec_push(ret, b);
 	}
 	if (ret->len == 0)
@@ -226,7 +258,7 @@ static int bind_rules(const struct policy_rule_vec *rules, struct bound_rule_vec
 	return 0;
 }
 
-static int compile(const struct bound_rule_vec *bound, struct seccomp_program *p, struct err *e)
+static int compile(const struct bound_rules *bound, struct seccomp_program *p, struct err *e)
 {
 	uint32_t arch = seccomp_arch_native();
 	emit_load(p, offsetof(struct seccomp_data, arch));
@@ -245,12 +277,12 @@ static int compile(const struct bound_rule_vec *bound, struct seccomp_program *p
 	return 0;
 }
 
-int seccomp_program_compile(const struct policy_rule_vec *rules, struct seccomp_program *ret,
-			    struct err *e)
+static int bind_and_compile(const struct policy_rule_vec *rules, bool watched,
+			    struct seccomp_program *ret, struct err *e)
 {
-	struct bound_rule_vec bound = {0};
+	struct bound_rules bound = {0};
 	AUTO(seccomp_program) p = {0};
-	int r = bind_rules(rules, &bound, e);
+	int r = bind_rules(rules, watched, &bound, e);
 	if (r == 0)
 		r = compile(&bound, &p, e);
 	vec_free(&bound);
@@ -261,17 +293,83 @@ int seccomp_program_compile(const struct policy_rule_vec *rules, struct seccomp_
 	return 0;
 }
 
-int seccomp_program_install(const struct seccomp_program *p, struct err *e)
+int seccomp_program_compile(const struct policy_rule_vec *rules, struct seccomp_program *ret,
+			    struct err *e)
+{
+	return bind_and_compile(rules, false, ret, e);
+}
+
+int seccomp_program_compile_watched(const struct policy_rule_vec *rules,
+				    struct seccomp_program *ret, struct err *e)
+{
+	return bind_and_compile(rules, true, ret, e);
+}
+
+static int load_failed(struct err *e)
+{
+	err_sys(e, "cannot load the seccomp filter");
+	err_recode(e, ERR_SANDBOX, "sandbox/seccomp");
+	return err_hint(e, "the kernel needs CONFIG_SECCOMP_FILTER");
+}
+
+static long load(const struct seccomp_program *p, unsigned flags)
 {
 	struct sock_fprog prog = {.len = (unsigned short)p->len, .filter = p->code};
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_sys(e, "cannot set no_new_privs");
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) != 0) {
-		err_sys(e, "cannot load the seccomp filter");
-		err_recode(e, ERR_SANDBOX, "sandbox/seccomp");
-		return err_hint(e, "the kernel needs CONFIG_SECCOMP_FILTER");
-	}
+		return -1;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
+}
+
+int seccomp_program_install(const struct seccomp_program *p, struct err *e)
+{
+	return load(p, 0) == 0 ? 0 : load_failed(e);
+}
+
+int seccomp_program_install_watched(const struct seccomp_program *p, int *ret_listener,
+				    struct err *e)
+{
+	/* With the first flag (Linux 5.19) a call that we have heard of is not interrupted by a
+	 * signal handler, so that it is neither repeated nor ends in EINTR. */
+	long fd = load(p, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV |
+				  SECCOMP_FILTER_FLAG_NEW_LISTENER);
+	if (fd < 0 && errno == EINVAL)
+		fd = load(p, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+	if (fd < 0)
+		return load_failed(e);
+	*ret_listener = (int)fd;
 	return 0;
+}
+
+/* The instructions that emit() is given above, and no others. */
+uint32_t seccomp_program_run(const struct seccomp_program *p, const struct seccomp_data *data)
+{
+	uint32_t a = 0;
+	for (size_t at = 0; at < p->len; at++) {
+		const struct sock_filter *f = &p->code[at];
+		switch (f->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			BUG_IF(f->k > sizeof(*data) - sizeof(a));
+			memcpy(&a, (const char *)data + f->k, sizeof(a));
+			break;
+		case BPF_ALU | BPF_AND | BPF_K:
+			a &= f->k;
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			at += a == f->k ? f->jt : f->jf;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			at += a >= f->k ? f->jt : f->jf;
+			break;
+		case BPF_JMP | BPF_JA:
+			at += f->k;
+			break;
+		case BPF_RET | BPF_K:
+			return f->k;
+		default:
+			BUG_IF(true);
+		}
+	}
+	BUG_IF(true);
 }
 
 int sandbox_seccomp_load(const struct sandbox_policy *policy, enum policy_role role,

@@ -31,10 +31,22 @@ struct init_fds {
 	int null_fd;   /* the step's stdin */
 	int output_fd; /* its stdout and stderr */
 	int error_fd;  /* a struct err if the step cannot be executed; closed by exec */
-	int status_fd; /* the step's wait status, an int */
+	int status_fd; /* a struct init_report at the step's end */
+	int line_fd;   /* socket to the supervisor: who takes the calls of the step's filter */
+};
+struct init_report {
+	int status;		    /* of wait4() */
+	uint64_t largest_rss_bytes; /* that any one process of the step ever had */
 };
 struct init_programs {
 	const struct seccomp_program *step, *init;
+	const struct seccomp_program *watched; /* the step's, with a supervisor; or NULL */
+};
+
+/* What travels over the line, in this order; the step's exec closes it. */
+enum {
+	LINE_PLACES = 'p',   /* METER_PLACES files */
+	LINE_LISTENER = 'l', /* of the watched filter */
 };
 _Noreturn void init_main(const struct sandbox_spec *spec, const struct init_programs *programs,
 			 const struct init_fds *fds);

@@ -57,6 +57,18 @@ static void conclude(struct verify_image *image, enum verify_verdict verdict,
 	image->detail = detail ? mem_strdup(detail) : NULL;
 }
 
+/* Another machine, or more room, may do better. */
+static bool is_resource_limit(const char *id)
+{
+	static const char *const ids[] = {"sandbox/memory-limit", "sandbox/process-limit",
+					  "sandbox/disk-limit",	  "sandbox/file-limit",
+					  "sandbox/log-limit",	  "sandbox/disk-reserve"};
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		if (str_same(id, ids[i]))
+			return true;
+	return false;
+}
+
 /* A failed rebuild is no verdict on the image, unless an input was there with wrong bytes. */
 static int conclude_failure(struct verify_image *image, const struct err *why, struct err *e)
 {
@@ -71,9 +83,9 @@ static int conclude_failure(struct verify_image *image, const struct err *why, s
 	const char *reason = "build-failed";
 	if (why->code == ERR_INPUT && str_has_prefix(why->id, "fetch/"))
 		reason = "input-gone";
-	else if (str_same(why->id, "step/timeout"))
+	else if (str_same(why->id, "sandbox/time-limit"))
 		reason = "timeout";
-	else if (str_same(why->id, "step/log-limit"))
+	else if (is_resource_limit(why->id))
 		reason = "resource";
 	else if (why->code == ERR_SANDBOX && !str_same(why->id, "step/failed"))
 		reason = "platform-unsupported";

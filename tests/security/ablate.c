@@ -1,9 +1,10 @@
 /*
  * The switches of the ablation tests: linked with --wrap over the released objects, so that one
  * protection of a step after another can be taken away and what then still holds be compared
- * with tests/security/golden. STACKER_TEST_ABLATE is a list of the words seccomp, caps and
- * dumpable; STACKER_TEST_LIMITS, a list of NAME=VALUE, sets limits of policy/limits.yaml, so
- * that reaching one costs a test little. None of this is in the released program.
+ * with tests/security/golden. STACKER_TEST_ABLATE is a list of the words seccomp, caps,
+ * dumpable and evidence; STACKER_TEST_LIMITS, a list of NAME=VALUE, sets limits of
+ * policy/limits.yaml, so that reaching one costs a test little. None of this is in the released
+ * program.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,6 +18,8 @@
 #include "util/num.h"
 
 int __real_seccomp_program_install(const struct seccomp_program *p, struct err *e) WARN_UNUSED;
+int __real_seccomp_program_install_watched(const struct seccomp_program *p, int *ret_listener,
+					   struct err *e) WARN_UNUSED;
 int __real_caps_restrict(uint64_t mask, struct err *e) WARN_UNUSED;
 _Noreturn void __real_init_main(const struct sandbox_spec *spec,
 				const struct init_programs *programs,
@@ -58,7 +61,7 @@ int __wrap_policy_load(struct sandbox_policy *ret, struct digest *ret_digest, st
 	set_limit(list, "as_bytes=", &ret->limits.as_bytes);
 	set_limit(list, "tmp_bytes=", &ret->limits.tmp_bytes);
 	set_limit(list, "shm_bytes=", &ret->limits.shm_bytes);
-	set_limit(list, "wall_ms=", &ret->limits.wall_ms);
+	set_limit(list, "wall_ms=", &ret->defaults.wall_ms);
 	return 0;
 }
 
@@ -70,6 +73,16 @@ int __wrap_seccomp_program_install(const struct seccomp_program *p, struct err *
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, "cannot set no_new_privs");
 	return 0;
+}
+
+/* Failing sends the step to the plain filter, which is the one above. "evidence" alone is for
+ * measuring what evidence costs. */
+int __wrap_seccomp_program_install_watched(const struct seccomp_program *p, int *ret_listener,
+					   struct err *e)
+{
+	if (taken_away("seccomp") || taken_away("evidence"))
+		return err_set(e, ERR_SANDBOX, "sandbox/seccomp", "taken away by the test");
+	return __real_seccomp_program_install_watched(p, ret_listener, e);
 }
 
 int __wrap_caps_restrict(uint64_t mask, struct err *e)

@@ -176,29 +176,48 @@ static inline void load_paths(struct yaml_tree *t, const char *key, struct strve
 		strvec_push(ret, tree_text(tree_get(t, tree_at(t, list, i), "path")));
 }
 
+struct limit_place {
+	const char *name;
+	uint64_t *value, *most;
+};
+
+static inline void load_limit_list(struct yaml_tree *t, const char *key,
+				   const struct limit_place *all, size_t len)
+{
+	yaml_node_t *list = tree_get(t, yaml_document_get_root_node(&t->doc), key);
+	assert_int_equal(tree_len(list), len);
+	for (size_t i = 0; i < len; i++) {
+		yaml_node_t *entry = tree_at(t, list, i);
+		assert_string_equal(tree_text(tree_get(t, entry, "name")), all[i].name);
+		*all[i].value = number_of(tree_text(tree_get(t, entry, "value")));
+		if (all[i].most)
+			*all[i].most = number_of(tree_text(tree_get(t, entry, "most")));
+	}
+}
+
 static inline void load_limits(struct sandbox_policy *p)
 {
 	struct yaml_tree t;
-	const struct {
-		const char *name;
-		uint64_t *at;
-	} all[] = {{"nproc", &p->limits.nproc},
-		   {"nofile", &p->limits.nofile},
-		   {"fsize_bytes", &p->limits.fsize_bytes},
-		   {"memlock_bytes", &p->limits.memlock_bytes},
-		   {"stack_bytes", &p->limits.stack_bytes},
-		   {"as_bytes", &p->limits.as_bytes},
-		   {"tmp_bytes", &p->limits.tmp_bytes},
-		   {"shm_bytes", &p->limits.shm_bytes},
-		   {"wall_ms", &p->limits.wall_ms}};
+	const struct limit_place fixed[] = {
+		{"nproc", &p->limits.nproc, NULL},
+		{"nofile", &p->limits.nofile, NULL},
+		{"fsize_bytes", &p->limits.fsize_bytes, NULL},
+		{"memlock_bytes", &p->limits.memlock_bytes, NULL},
+		{"stack_bytes", &p->limits.stack_bytes, NULL},
+		{"as_bytes", &p->limits.as_bytes, NULL},
+		{"tmp_bytes", &p->limits.tmp_bytes, NULL},
+		{"shm_bytes", &p->limits.shm_bytes, NULL},
+		{"disk_reserve_bytes", &p->limits.disk_reserve_bytes, NULL}};
+	const struct limit_place raisable[] = {
+		{"memory_bytes", &p->defaults.memory_bytes, &p->most.memory_bytes},
+		{"processes", &p->defaults.processes, &p->most.processes},
+		{"disk_bytes", &p->defaults.disk_bytes, &p->most.disk_bytes},
+		{"files", &p->defaults.files, &p->most.files},
+		{"wall_ms", &p->defaults.wall_ms, &p->most.wall_ms},
+		{"log_bytes", &p->defaults.log_bytes, &p->most.log_bytes}};
 	tree_load("policy/limits.yaml", &t);
-	yaml_node_t *list = tree_get(&t, yaml_document_get_root_node(&t.doc), "step");
-	assert_int_equal(tree_len(list), ARRAY_LEN(all));
-	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-		yaml_node_t *entry = tree_at(&t, list, i);
-		assert_string_equal(tree_text(tree_get(&t, entry, "name")), all[i].name);
-		*all[i].at = number_of(tree_text(tree_get(&t, entry, "value")));
-	}
+	load_limit_list(&t, "step", fixed, ARRAY_LEN(fixed));
+	load_limit_list(&t, "raisable", raisable, ARRAY_LEN(raisable));
 	yaml_document_delete(&t.doc);
 }
 
@@ -219,9 +238,10 @@ static inline void fixture_policy(struct sandbox_policy *p)
 	*p = (struct sandbox_policy){0};
 	tree_load("policy/seccomp.yaml", &t);
 	for (size_t i = 0; i < POLICY_ROLES; i++)
-		load_rules(&t, tree_get(&t, yaml_document_get_root_node(&t.doc),
-				     policy_role_name(i)),
-			   &p->seccomp[i]);
+		load_rules(
+			&t,
+			tree_get(&t, yaml_document_get_root_node(&t.doc), policy_role_name(i)),
+			&p->seccomp[i]);
 	yaml_document_delete(&t.doc);
 	tree_load("policy/capabilities.yaml", &t);
 	p->step_caps = load_caps(&t, POLICY_STEP);
@@ -402,7 +422,6 @@ static inline struct sandbox_spec fixture_spec(struct fixture *f, const char *sc
 		.label = "test",
 		.output = keep_output,
 		.ctx = &f->output,
-		.max_log_bytes = 4 * MIB,
 	};
 }
 

@@ -79,7 +79,9 @@ static void test_limits_are_filled_in(void **state)
 	(void)state;
 	assert_true(policy.limits.nproc > 0);
 	assert_true(policy.limits.tmp_bytes > 0);
-	assert_true(policy.limits.wall_ms > 0);
+	assert_true(policy.limits.disk_reserve_bytes > 0);
+	/* What a step can count must not be more than what the kernel lets it have. */
+	assert_true(policy.most.processes <= policy.limits.nproc);
 	assert_true(policy.proc_masked.len > 0);
 	assert_true(policy.proc_readonly.len > 0);
 }

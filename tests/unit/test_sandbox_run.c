@@ -211,15 +211,14 @@ static void test_time_limit(void **state)
 {
 	(void)state;
 	struct sandbox_result result;
-	uint64_t kept = fx.policy.limits.wall_ms;
-	fx.policy.limits.wall_ms = 300;
+	struct sandbox_limits limits = {.wall_ms = 300};
 	fixture_renew(&fx);
 	struct sandbox_spec spec = fixture_spec(&fx, "#!/bin/sh\nexec >&- 2>&-\nsleep 100\n");
+	spec.limits = &limits;
 	uint64_t before = clock_monotonic_ms();
 	expect_err(sandbox_run(&spec, &result, &err), "sandbox/time-limit");
-	assert_true(result.timed_out);
+	assert_int_equal(result.evidence.limit, SANDBOX_LIMIT_TIME);
 	assert_in_range(clock_monotonic_ms() - before, 300, 5000);
-	fx.policy.limits.wall_ms = kept;
 }
 
 static void test_log_limit(void **state)
@@ -233,17 +232,20 @@ static void test_log_limit(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		fixture_renew(&fx);
 		struct sandbox_spec spec = fixture_spec(&fx, "#!/bin/sh\necho 12345\n");
-		spec.max_log_bytes = cases[i].cap;
+		const struct sandbox_limits limits = {.log_bytes = cases[i].cap};
+		spec.limits = &limits;
 		if (cases[i].over)
 			expect_err(sandbox_run(&spec, &result, &err), "sandbox/log-limit");
 		else
 			expect_ok(sandbox_run(&spec, &result, &err));
-		assert_int_equal(result.log_overflow, cases[i].over);
+		assert_int_equal(result.evidence.limit,
+				 cases[i].over ? SANDBOX_LIMIT_LOG : SANDBOX_LIMIT_NONE);
 		assert_int_equal(fx.output.len, cases[i].cap);
 	}
 	fixture_renew(&fx);
 	struct sandbox_spec flood = fixture_spec(&fx, "#!/bin/sh\nwhile :; do echo y; done\n");
-	flood.max_log_bytes = MIB;
+	const struct sandbox_limits mib = {.log_bytes = MIB};
+	flood.limits = &mib;
 	expect_err(sandbox_run(&flood, &result, &err), "sandbox/log-limit");
 	assert_int_equal(fx.output.len, MIB);
 }
@@ -328,7 +330,12 @@ static void test_fork_bomb(void **state)
 			   " chroot --userspec=$i:$i / sleep 100 & done; echo all\n",
 			   others + 120);
 	fx.policy.limits.nproc = others + 100;
-	fixture_step(&fx, script);
+	fixture_renew(&fx);
+	struct sandbox_result result;
+	const struct sandbox_limits none = {0};
+	struct sandbox_spec spec = fixture_spec(&fx, script);
+	spec.limits = &none;
+	expect_ok(sandbox_run(&spec, &result, &err));
 	assert_non_null(strstr(buf_text(&fx.output), "Cannot fork"));
 	fx.policy.limits.nproc = kept;
 	assert_int_equal(fixture_step(&fx, "#!/bin/sh\nsleep 0 & wait\n"), 0);
