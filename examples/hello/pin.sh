@@ -6,7 +6,12 @@
 # is built: it can be kept, shared and built again for as long as some server has those bytes.
 #
 #   # pin-debs: PACKAGE...     the packages and all they depend on, each unpacked into /
+#   # pin-archives: PACKAGE... [without PACKAGE...]
+#                              the same as files for dpkg to install, those left out that the
+#                              packages after `without`, which the base has, depend on
 #   # pin-source: PACKAGE DIR  the upstream tarball of the source package, unpacked into DIR
+#
+# PACKAGE may be a pattern of apt's, such as ?essential.
 #
 # apt is asked with a private state below the directory of OUTPUT, so the answer depends neither on
 # what is installed here nor on how old the machine's package lists are, and no root is needed.
@@ -168,6 +173,7 @@ ask_apt() {
 }
 
 # apt prints: 'URL' FILE SIZE SHA256:HEX. Anything else, such as a weaker hash, is refused.
+# Without a destination the files are not unpacked: they stand in /stacker/imports for the script.
 entries() {
 	sort -k2 | awk -v dest="$1" -v q="'" '
 	{
@@ -181,20 +187,50 @@ entries() {
 		print "    - path: " url
 		print "      hash: sha256:" substr($4, 8)
 		print "      size: " $3
-		print "      dest: " dest
-		print "      unpack: true"
+		if (dest != "") {
+			print "      dest: " dest
+			print "      unpack: true"
+		}
 	}
 	END { if (!NR) { print "pin: error: apt listed nothing" > "/dev/stderr"; exit 1 } }'
 }
 
+# A dry run of an installation onto nothing lists the packages and all they depend on.
+closure() {
+	ask_apt --simulate install "$@" >"$state/closure" || die "apt cannot install '$*'"
+	awk '$1 == "Inst" { sub(/^\(/, "", $3); print $2 "=" $3 }' "$state/closure" | sort
+}
+
+# `download` knows the SHA-256 of what an installation would take.
+uris() {
+	ask_apt --print-uris download "$@" >"$state/uris" || die "apt knows no file of '$*'"
+}
+
 pin_debs() {
-	# A dry run of an installation onto nothing lists the closure; `download` knows the SHA-256.
-	ask_apt --simulate install "$@" >"$state/closure" ||
-		die "apt cannot install '$*'"
-	names=$(awk '$1 == "Inst" { sub(/^\(/, "", $3); print $2 "=" $3 }' "$state/closure")
-	# shellcheck disable=SC2086 # one word a package
-	ask_apt --print-uris download $names >"$state/uris"
+	closure "$@" >"$state/wanted"
+	# shellcheck disable=SC2046 # one word a package
+	uris $(cat "$state/wanted")
 	entries / <"$state/uris"
+}
+
+# Both closures are of the same dry run's kind, so that a choice between alternatives that the base
+# made is made again.
+pin_archives() {
+	: >"$state/base"
+	all=$*
+	case $all in
+	*" without "*)
+		# shellcheck disable=SC2086
+		closure ${all#* without } >"$state/base"
+		# shellcheck disable=SC2086
+		set -- ${all%% without *} ${all#* without }
+		;;
+	esac
+	closure "$@" >"$state/wanted"
+	comm -23 "$state/wanted" "$state/base" >"$state/more"
+	# shellcheck disable=SC2046
+	uris $(cat "$state/more")
+	entries "" <"$state/uris"
 }
 
 pin_source() {
@@ -207,6 +243,7 @@ pin_source() {
 echo "pin: reading the package lists of Debian $codename" >&2
 ask_apt update >&2 || die "apt could not read the package lists"
 
+set -f # from here on ? and * are apt's
 # The marker stays above what it stood for, so that the stackerfile says where its pins came from.
 while IFS= read -r line; do
 	printf '%s\n' "$line"
@@ -214,6 +251,10 @@ while IFS= read -r line; do
 	*"# pin-debs: "*)
 		# shellcheck disable=SC2086
 		pin_debs ${line#*"# pin-debs: "}
+		;;
+	*"# pin-archives: "*)
+		# shellcheck disable=SC2086
+		pin_archives ${line#*"# pin-archives: "}
 		;;
 	*"# pin-source: "*)
 		# shellcheck disable=SC2086
