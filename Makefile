@@ -44,7 +44,7 @@ $(error MODE=$(MODE) is not one of release, debug, asan, fuzz, cov)
 endif
 
 # Goals that need no compiler, or that install it first, must work on a bare machine.
-NO_COMPILE_GOALS := deps deps-dev help clean demo check security asan fuzz bench check-layers format-check uninstall
+NO_COMPILE_GOALS := deps deps-dev help clean demo check security toolchains asan fuzz bench check-layers format-check uninstall
 ifneq ($(filter-out $(NO_COMPILE_GOALS),$(or $(MAKECMDGOALS),all)),)
 PKG_MISSING := $(shell $(PKG_CONFIG) --print-errors --exists $(PACKAGES) 2>&1 || echo missing)
 ifneq ($(PKG_MISSING),)
@@ -197,6 +197,14 @@ security: deps ## run the attack catalogue, a line a row
 	@+$(MAKE) --no-print-directory -j$(JOBS) MODE=release security-binaries
 	@BUILD='$(BUILD)' ./tests/security/run.sh $(SECURITY_AREAS)
 security-binaries: $(OUT)/stacker $(OUT)/stacker-ablate $(SEC_BINARIES)
+
+# Downloads 600 MB and writes 6 GB: no part of `check`. TOOLCHAINS narrows it; RECORD=1 and
+# RECORD=write: see tests/toolchains/run.sh.
+.PHONY: toolchains
+toolchains: deps ## install Debian by dpkg, build a project of each toolchain, in steps
+	@+$(MAKE) --no-print-directory -j$(JOBS) MODE=release all $(BUILD)/release/security/sec_recorder
+	@STACKER='$(BUILD)/stacker' RECORDER='$(BUILD)/release/security/sec_recorder' \
+		./tests/toolchains/run.sh '$(BUILD)' $(TOOLCHAINS)
 
 .PHONY: unit unit-binaries
 unit-binaries: $(UNIT_BINARIES)
