@@ -144,6 +144,36 @@ static int check_private(int fd, const char *path, struct err *e)
 	return 0;
 }
 
+/* Where everyone may rename what lies in a directory on the way, the path leads to where they
+ * want. Walked up by "..", so that links in the path do not matter. */
+static int check_way(int dir_fd, const char *path, struct err *e)
+{
+	AUTO_CLOSE int at = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
+	struct stat here = {0}, above;
+
+	if (at < 0 || fstat(at, &here) < 0)
+		return err_sys(e, "cannot examine directory '%s'", path);
+	for (;;) {
+		int up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (up < 0 && errno == EACCES)
+			return 0; /* not ours to search, and so nobody's who is no better off */
+		if (up < 0 || fstat(up, &above) < 0)
+			return err_sys(e, "cannot examine the directories above '%s'", path);
+		mem_close_cleanup(&at);
+		at = up;
+		if (above.st_dev == here.st_dev && above.st_ino == here.st_ino)
+			return 0;
+		if ((above.st_mode & (S_IWOTH | S_ISVTX)) == S_IWOTH)
+			return refuse_dir(path,
+					  "lies below one that everyone can write to and that "
+					  "is not sticky",
+					  "choose another place, or chmod o-w what is above",
+					  e);
+		here = above;
+	}
+}
+
 int path_make_private_dir(int dir_fd, const char *path, int *ret_fd, struct err *e)
 {
 	AUTO_FREE char *parent = path_clean(path);
@@ -168,7 +198,7 @@ int path_make_private_dir(int dir_fd, const char *path, int *ret_fd, struct err 
 		errno = saved;
 		return err_sys(e, "cannot make directory '%s'", path);
 	}
-	if (check_private(fd, path, e) < 0)
+	if (check_private(fd, path, e) < 0 || check_way(fd, path, e) < 0)
 		return -1;
 	*ret_fd = TAKE_FD(fd);
 	return 0;

@@ -134,6 +134,31 @@ static void test_private_dir(void **state)
 	}
 }
 
+static void test_private_dir_refuses_a_way_that_is_open_to_all(void **state)
+{
+	struct scratch *s = *state;
+	struct err e = ERR_INIT;
+	int fd = -1;
+
+	assert_int_equal(mkdirat(s->fd, "open", 0755), 0);
+	assert_int_equal(mkdirat(s->fd, "open/mine", 0755), 0);
+	assert_int_equal(symlinkat("open/mine", s->fd, "way"), 0);
+	assert_int_equal(path_make_private_dir(s->fd, "way/.stacker", &fd, &e), 0);
+	close(fd);
+	assert_int_equal(fchmodat(s->fd, "open", 0777, 0), 0);
+	static const char *const paths[] = {"open/.stacker", "open/mine/.stacker",
+					    "way/.stacker"};
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		e = (struct err)ERR_INIT;
+		assert_int_equal(path_make_private_dir(s->fd, paths[i], &fd, &e), -1);
+		expect_err(&e, ERR_POLICY, "store/unsafe-dir");
+		assert_non_null(strstr(e.message, "everyone"));
+	}
+	assert_int_equal(fchmodat(s->fd, "open", 01777, 0), 0); /* as /tmp is */
+	assert_int_equal(path_make_private_dir(s->fd, "open/mine/.stacker", &fd, &e), 0);
+	close(fd);
+}
+
 static void test_private_dir_refuses_links_and_files(void **state)
 {
 	struct scratch *s = *state;
@@ -330,6 +355,7 @@ int main(void)
 		scratch_test(test_in_root_resolves_inside),
 		scratch_test(test_make_dir_makes_parents),
 		scratch_test(test_private_dir),
+		scratch_test(test_private_dir_refuses_a_way_that_is_open_to_all),
 		scratch_test(test_private_dir_refuses_links_and_files),
 		scratch_test(test_private_dir_refuses_another_owner),
 		scratch_test(test_read_at_the_edge_of_the_maximum),
