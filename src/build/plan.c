@@ -65,7 +65,8 @@ static void link_images(struct plan *p, const struct map *indices)
 			if (s->kind == SOURCE_STACKER)
 				add_need(image, *(size_t *)map_get(indices, s->image));
 		}
-		qsort(image->needs, image->needs_len, sizeof(size_t), compare_index);
+		if (image->needs_len > 1) /* qsort may not be handed NULL */
+			qsort(image->needs, image->needs_len, sizeof(size_t), compare_index);
 	}
 }
 
