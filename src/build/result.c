@@ -217,6 +217,35 @@ static bool blobs_present(const struct build_context *c, const struct image_resu
 				 store_has(&c->store, &r->manifest.digest));
 }
 
+static int err_foreign(const char *what, const char *why, struct err *e)
+{
+	return err_set(e, ERR_INPUT, "cache/foreign", "%s %s", what, why);
+}
+
+/* The manifest says itself which recipe it is of, and is named by its hash: an entry that was
+ * led to another image's, or to other layers, contradicts it (SEC ST04). */
+static int check_manifest(const struct build_context *c, const struct image_result *r,
+			  struct err *e)
+{
+	static const char what[] = "the manifest that it names";
+	AUTO(buf) text = BUF_INIT(LIMIT_MANIFEST_BYTES);
+	AUTO(manifest) m = {0};
+	char recipe[DIGEST_TEXT_MAX];
+	if (store_blob_read(&c->store, &r->manifest.digest, &text, e) < 0 ||
+	    manifest_parse(buf_text(&text), text.len, what, &m, e) < 0)
+		return -1;
+	digest_format(&r->recipe, recipe);
+	const char *claimed = map_get(&m.annotations, RESULT_ANNOTATION_RECIPE);
+	if (!claimed || !str_same(claimed, recipe))
+		return err_foreign(what, "is of another recipe", e);
+	if (!digest_eq(&m.config.digest, &r->config.digest) || m.layers.len != r->layers.len)
+		return err_foreign(what, "holds something else", e);
+	for (size_t i = 0; i < m.layers.len; i++)
+		if (!digest_eq(&m.layers.items[i].digest, &r->layers.items[i].blob.digest))
+			return err_foreign(what, "holds other layers", e);
+	return 0;
+}
+
 int cache_load(const struct build_context *c, const struct digest *recipe,
 	       struct image_result *ret, bool *ret_hit, struct err *e)
 {
@@ -240,6 +269,10 @@ int cache_load(const struct build_context *c, const struct digest *recipe,
 	}
 	if (!blobs_present(c, &found)) {
 		log_debug("cache entry '%s' names blobs that the store lacks", name);
+		return 0;
+	}
+	if (!found.build_only && check_manifest(c, &found, &why) < 0) {
+		log_warn("cache entry '%s' is unusable, building again: %s", name, why.message);
 		return 0;
 	}
 	*ret = found;

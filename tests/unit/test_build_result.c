@@ -56,6 +56,24 @@ static struct descriptor put(struct fixture *f, const char *text)
 	return d;
 }
 
+/* Of the recipe "recipe", as image.c writes it. */
+static struct descriptor put_manifest(struct fixture *f, const struct image_result *r,
+				      const char *recipe)
+{
+	AUTO(buf) text = BUF_INIT(65536);
+	struct digest of_recipe = digest_of(recipe);
+	char shown[DIGEST_TEXT_MAX];
+	struct manifest m = {.config = r->config, .annotations = MAP_INIT(free)};
+	digest_format(&of_recipe, shown);
+	map_set_text(&m.annotations, RESULT_ANNOTATION_RECIPE, shown);
+	for (size_t i = 0; i < r->layers.len; i++)
+		vec_push(&m.layers, r->layers.items[i].blob);
+	manifest_write(&m, &text);
+	map_cleanup(&m.annotations);
+	vec_free(&m.layers);
+	return put(f, buf_text(&text));
+}
+
 static struct image_result sample(struct fixture *f)
 {
 	struct image_result r = {.recipe = digest_of("recipe"),
@@ -67,7 +85,7 @@ static struct image_result sample(struct fixture *f)
 	vec_push(&r.layers, layer);
 	map_set_text(&r.inherit_annotations, "a key with spaces", "\xc3\xa9");
 	r.config = put(f, "config");
-	r.manifest = put(f, "manifest");
+	r.manifest = put_manifest(f, &r, "recipe");
 	return r;
 }
 
@@ -163,6 +181,36 @@ static void test_an_entry_under_another_name_is_a_miss(void **state)
 	expect_unusable(f, buf_text(&text));
 }
 
+static void expect_no_hit(struct fixture *f, const struct image_result *r)
+{
+	struct err e = ERR_INIT;
+	AUTO(image_result) found = {0};
+	bool hit = true;
+	assert_int_equal(cache_save(&f->c, r, &e), 0);
+	assert_int_equal(cache_load(&f->c, &r->recipe, &found, &hit, &e), 0);
+	assert_false(hit);
+}
+
+/* SEC ST04 */
+static void test_an_entry_that_contradicts_its_manifest_is_a_miss(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(image_result) another = sample(f);
+	AUTO(image_result) config = sample(f);
+	AUTO(image_result) layer = sample(f);
+	AUTO(image_result) more = sample(f);
+	descriptor_cleanup(&another.manifest);
+	another.manifest = put_manifest(f, &another, "another recipe");
+	expect_no_hit(f, &another);
+	config.config.digest = config.manifest.digest;
+	expect_no_hit(f, &config);
+	layer.layers.items[0].blob.digest = layer.manifest.digest;
+	expect_no_hit(f, &layer);
+	struct result_layer added = {.blob = put(f, "layer"), .diff_id = digest_of("layer")};
+	vec_push(&more.layers, added);
+	expect_no_hit(f, &more);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +223,9 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_an_entry_under_another_name_is_a_miss,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_an_entry_that_contradicts_its_manifest_is_a_miss, set_up,
+			tear_down),
 	};
 	return cmocka_run_group_tests_name("build/result", tests, NULL, NULL);
 }
