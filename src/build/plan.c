@@ -8,6 +8,7 @@
 #include "build/limits.h"
 #include "image/layout.h"
 #include "inputs/local.h"
+#include "inputs/url.h"
 #include "recipe/canon.h"
 #include "util/limits.h"
 #include "util/mem.h"
@@ -117,6 +118,18 @@ static int resolve_oci_base(const struct recipe_image *r, struct digest *ret, st
 	return 0;
 }
 
+/* Also of what is in the store already: a URL with a password in it must not get into anything
+ * that is printed or kept (SEC ST10). */
+static int check_urls(const struct recipe_source *s, struct err *e)
+{
+	for (size_t i = 0; i < s->urls.len; i++) {
+		AUTO(url) u = {0};
+		if (url_parse(s->urls.items[i], &u, e) < 0)
+			return err_locate(e, &s->pos);
+	}
+	return 0;
+}
+
 /* `dir_fd` is where a local path starts from. */
 static int resolve_source(struct build_context *c, const struct plan *p, int dir_fd,
 			  const struct recipe_source *s, struct digest *ret, struct err *e)
@@ -128,6 +141,8 @@ static int resolve_source(struct build_context *c, const struct plan *p, int dir
 			return err_locate(e, &s->pos);
 		return 0;
 	case SOURCE_URL:
+		if (check_urls(s, e) < 0)
+			return -1;
 		*ret = s->hash;
 		return 0;
 	case SOURCE_STACKER:
