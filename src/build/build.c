@@ -76,7 +76,18 @@ static int put_store_blob(const struct build_context *c, struct layout *out,
 	AUTO_CLOSE int fd = -1;
 	if (store_blob_open(&c->store, &d->digest, &fd, e) < 0)
 		return -1;
-	return layout_put_blob_fd(out, fd, &d->digest, e);
+	if (layout_put_blob_fd(out, fd, &d->digest, e) == 0)
+		return 0;
+	if (e->code != ERR_MISMATCH)
+		return -1;
+	/* Removed, or every further build would stop here, too. */
+	char text[DIGEST_TEXT_MAX];
+	digest_format(&d->digest, text);
+	if (store_blob_discard(&c->store, &d->digest, e) < 0)
+		return -1;
+	err_set(e, ERR_MISMATCH, "store/damaged",
+		"blob '%s' of the store holds other bytes than its name says", text);
+	return err_hint(e, "it was removed; build again, and it is made anew");
 }
 
 static int publish(const struct run *r, size_t i, struct layout *out, struct err *e)
