@@ -381,6 +381,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Redirects to the query string, byte for byte."""
         self.answer(301, b"moved\n" * 20, [("Location", self.query)])
 
+    def signed(self, *ignored):
+        """Redirects, as object stores do, to a URL that holds a secret, and where nothing is."""
+        self.answer(302, b"", [("Location", "/status/404/x?signature=hunter2-5ecret")])
+
     def nowhere(self, *ignored):
         self.answer(302, b"")
 
