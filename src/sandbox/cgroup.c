@@ -1,7 +1,8 @@
 /*
  * Version 2 where both controllers are delegated to us, else version 1. The group is made below
- * the one that we are in, so that limits of our own hold for the step too. Its directory is
- * locked while it is in use; one of our name that can be locked was left by a killed run.
+ * the one that we are in, so that limits of our own hold for the step too; where version 2 does
+ * not let a group have both processes and children, beside it. Its directory is locked while it
+ * is in use; one of our name that can be locked was left by a killed run.
  */
 #include "sandbox/cgroup_internal.h"
 
@@ -175,8 +176,8 @@ static void remove_dir(struct cgroup_dir *d)
 	*d = (struct cgroup_dir){.parent_fd = -1, .fd = -1};
 }
 
-/* Controllers that a child group will have. To hand them down, a group may hold no processes
- * itself; only the root of the hierarchy is free of that rule. */
+/* True if a child group will have both controllers. To hand them down, a group may hold no
+ * processes itself; only the root of the hierarchy is free of that rule. */
 static bool delegated(int own_fd)
 {
 	static const char *const names[] = {"memory", "pids"};
@@ -206,24 +207,36 @@ static bool limit_v2(const struct cgroup_dir *d, const struct sandbox_limits *li
 	       (limits->processes == 0 || write_number(d->fd, "pids.max", limits->processes));
 }
 
-static bool create_v2(struct cgroup *ret, const char *root, const char *membership,
-		      const struct sandbox_limits *limits)
+static bool create_v2_in(struct cgroup *ret, const char *root, const char *path,
+			 const struct sandbox_limits *limits)
 {
-	AUTO_FREE char *path = member_path(membership, "");
-	if (!path)
-		return false;
-	AUTO_CLOSE int own = open_own(root, "", path);
-	if (own < 0 || faccessat(own, "cgroup.controllers", F_OK, 0) < 0)
+	AUTO_CLOSE int parent = open_own(root, "", path);
+	if (parent < 0 || faccessat(parent, "cgroup.controllers", F_OK, 0) < 0)
 		return false; /* a hybrid machine: both controllers are of version 1 */
-	if (!delegated(own) || !make_dir(&ret->memory, EVIDENCE_CGROUP_V2, own))
+	if (!delegated(parent) || !make_dir(&ret->memory, EVIDENCE_CGROUP_V2, parent))
 		return false;
-	(void)TAKE_FD(own);
+	(void)TAKE_FD(parent);
 	if (!limit_v2(&ret->memory, limits)) {
 		remove_dir(&ret->memory);
 		return false;
 	}
 	ret->counts_pids = true;
 	return true;
+}
+
+static bool create_v2(struct cgroup *ret, const char *root, const char *membership,
+		      const struct sandbox_limits *limits)
+{
+	AUTO_FREE char *path = member_path(membership, "");
+	if (!path)
+		return false;
+	if (create_v2_in(ret, root, path, limits))
+		return true;
+	char *last = strrchr(path, '/');
+	if (!last || last[1] == '\0')
+		return false; /* what is above is not of the hierarchy, or not shown to us */
+	*last = '\0';
+	return create_v2_in(ret, root, path, limits);
 }
 
 static void create_v1(struct cgroup_dir *ret, const char *root, const char *membership,

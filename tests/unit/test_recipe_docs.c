@@ -28,7 +28,7 @@ static void test_examples_parse(void **state)
 		assert_true(s.images.len > 0);
 		examples++;
 	}
-	assert_int_equal(examples, 5);
+	assert_int_equal(examples, 6);
 }
 
 int main(void)
