@@ -6,7 +6,9 @@
 #include "build/image.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "build/job.h"
 #include "build/roots.h"
@@ -45,11 +47,31 @@ static void inherit(struct image_result *to, const struct image_result *from)
 			     from->inherit_annotations.entries[i].value);
 }
 
+/* A blob that is here already need not be what this descriptor says in every respect. */
+static int check_size(const struct build_context *c, const struct layout *from,
+		      const struct descriptor *d, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	struct stat st;
+	char digest[DIGEST_TEXT_MAX];
+	if (store_blob_open(&c->store, &d->digest, &fd, e) < 0)
+		return -1;
+	digest_format(&d->digest, digest);
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "cannot stat the stored blob %s", digest);
+	if ((uint64_t)st.st_size != d->size)
+		return err_set(e, ERR_MISMATCH, "layout/damaged",
+			       "blob '%s' of '%s' is said to have %" PRIu64
+			       " bytes, it has %lld",
+			       digest, from->name, d->size, (long long)st.st_size);
+	return 0;
+}
+
 static int take_blob(struct build_context *c, const struct layout *from,
 		     const struct descriptor *d, struct err *e)
 {
 	if (store_has(&c->store, &d->digest))
-		return 0;
+		return check_size(c, from, d, e);
 	AUTO_CLOSE int in = -1;
 	AUTO_CLOSE int out = -1;
 	struct digest ignored;
@@ -110,6 +132,10 @@ static int take_oci_base(struct build_context *c, const struct plan_image *image
 				       .blob = {mem_strdup(d->media_type), d->digest, d->size},
 				       .diff_id = config.diff_ids.items[i]});
 	}
+	/* What is handed on in our name is proved to be what it claims, even if nothing here
+	 * looks into it: unpacking checks the layers' form and diff_ids (SEC UN22). */
+	if (roots_ensure(c, &ret->layers, e) < 0)
+		return err_locate(e, &r->pos);
 	ret->inherit_config = manifest.config.digest;
 	for (size_t i = 0; i < manifest.annotations.len; i++)
 		map_set_text(&ret->inherit_annotations, manifest.annotations.entries[i].key,

@@ -150,22 +150,60 @@ static int unpack_one(struct build_context *c, const struct result_layer_vec *la
 	return roots_worker_run(&worker, NULL, e);
 }
 
+enum { PROOF_NAME_MAX = 2 * DIGEST_TEXT_MAX + 8 };
+
+/* The name of the file in cache/ that says that this blob, read as its media type says, unpacks
+ * to its diff_id. *ret_needed false: a plain tar of that hash is its own proof. */
+static int proof_name(const struct result_layer *layer, char out[PROOF_NAME_MAX],
+		      bool *ret_needed, struct err *e)
+{
+	char blob[DIGEST_TEXT_MAX], diff_id[DIGEST_TEXT_MAX];
+	enum layer_compression compression;
+	if (layer_compression_of(layer->blob.media_type, &compression, e) < 0)
+		return -1;
+	digest_format_hex(&layer->blob.digest, blob);
+	digest_format_hex(&layer->diff_id, diff_id);
+	int len = snprintf(out, PROOF_NAME_MAX, "%s-%s.%d", blob, diff_id, (int)compression);
+	BUG_IF(len < 0 || len >= PROOF_NAME_MAX);
+	*ret_needed =
+		compression != LAYER_TAR || !digest_eq(&layer->blob.digest, &layer->diff_id);
+	return 0;
+}
+
+/* A tree only says that some blob unpacks to this diff_id. Whether this one does is another
+ * matter, and this one is what is handed on. */
+static int ensure_one(struct build_context *c, const struct result_layer_vec *layers, size_t i,
+		      struct err *e)
+{
+	char tree[ROOTS_NAME_MAX], proof[PROOF_NAME_MAX];
+	bool proof_needed = false;
+	struct stat st;
+	roots_tree_name(&layers->items[i].chain_id, tree);
+	if (proof_name(&layers->items[i], proof, &proof_needed, e) < 0)
+		return -1;
+	bool is_there = fstatat(c->roots_fd, tree, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!is_there && errno != ENOENT)
+		return err_sys(e, "cannot stat '%s/%s'", c->dirs.roots, tree);
+	if (is_there &&
+	    (!proof_needed || fstatat(c->cache_fd, proof, &st, AT_SYMLINK_NOFOLLOW) == 0))
+		return 0;
+	if (unpack_one(c, layers, i, tree, e) < 0)
+		return -1;
+	if (!proof_needed)
+		return 0;
+	AUTO_CLOSE int fd =
+		openat(c->cache_fd, proof, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? err_sys(e, "cannot make '%s/cache/%s'", c->dirs.state, proof) : 0;
+}
+
 int roots_ensure(struct build_context *c, const struct result_layer_vec *layers, struct err *e)
 {
 	if (layers->len > LIMIT_LAYERS - 2) /* upper and skeleton count too */
 		return err_set(e, ERR_INPUT, "build/too-many-layers",
 			       "image has %zu layers, the kernel's limit is %d", layers->len,
 			       LIMIT_LAYERS - 2);
-	for (size_t i = 0; i < layers->len; i++) {
-		char tree[ROOTS_NAME_MAX];
-		struct stat st;
-		roots_tree_name(&layers->items[i].chain_id, tree);
-		if (fstatat(c->roots_fd, tree, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			continue;
-		if (errno != ENOENT)
-			return err_sys(e, "cannot stat '%s/%s'", c->dirs.roots, tree);
-		if (unpack_one(c, layers, i, tree, e) < 0)
+	for (size_t i = 0; i < layers->len; i++)
+		if (ensure_one(c, layers, i, e) < 0)
 			return -1;
-	}
 	return 0;
 }
