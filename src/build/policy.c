@@ -18,12 +18,6 @@ extern const char policy_capabilities[], policy_capabilities_end[];
 extern const char policy_proc[], policy_proc_end[];
 extern const char policy_limits[], policy_limits_end[];
 
-struct policy_file {
-	const char *name;
-	const char *start, *end;
-	int (*read)(const struct node *root, struct sandbox_policy *ret, struct err *e);
-};
-
 static int policy_error(const struct node *n, struct err *e, const char *what)
 {
 	return err_at(e, &n->pos, "policy/malformed", "%s", what);
@@ -157,9 +151,11 @@ static int read_numbers(const struct node *entry, const struct policy_rule *like
 static int read_rules(const struct node *entry, struct policy_rule_vec *ret, struct err *e)
 {
 	struct policy_rule like = {0};
-	const char *reason;
+	const char *reason, *tool; /* for readers: policy_show.c */
 	if (require_kind(entry, NODE_MAPPING, e) < 0 ||
-	    get_text(entry, "reason", &reason, e) < 0 || read_errno(entry, &like.errno_, e) < 0)
+	    get_text(entry, "reason", &reason, e) < 0 ||
+	    (node_get(entry, "tool") && get_text(entry, "tool", &tool, e) < 0) ||
+	    read_errno(entry, &like.errno_, e) < 0)
 		return -1;
 	const struct node *args = node_get(entry, "args");
 	for (size_t i = 0; args && i < args->len; i++) {
@@ -301,11 +297,30 @@ static int read_limits(const struct node *root, struct sandbox_policy *ret, stru
 	return read_limit_list(root, "raisable", raisable, ARRAY_LEN(raisable), e);
 }
 
+static const struct policy_file {
+	const char *name;
+	const char *start, *end;
+	int (*read)(const struct node *root, struct sandbox_policy *ret, struct err *e);
+} files[POLICY_FILES] = {
+	{"policy/capabilities.yaml", policy_capabilities, policy_capabilities_end,
+	 read_capabilities},
+	{"policy/limits.yaml", policy_limits, policy_limits_end, read_limits},
+	{"policy/proc.yaml", policy_proc, policy_proc_end, read_proc},
+	{"policy/seccomp.yaml", policy_seccomp, policy_seccomp_end, read_seccomp},
+};
+
+struct policy_text policy_text(size_t index)
+{
+	BUG_IF(index >= POLICY_FILES);
+	const struct policy_file *f = &files[index];
+	return (struct policy_text){f->name, f->start, (size_t)(f->end - f->start)};
+}
+
 static int read_file(const struct policy_file *file, struct sandbox_policy *ret, struct err *e)
 {
+	struct policy_text text = policy_text((size_t)(file - files));
 	AUTO(yaml_document) document = {0};
-	if (yaml_parse(file->start, (size_t)(file->end - file->start), file->name, &document,
-		       e) < 0 ||
+	if (yaml_parse(text.bytes, text.len, text.name, &document, e) < 0 ||
 	    require_kind(document.root, NODE_MAPPING, e) < 0)
 		return -1;
 	return file->read(document.root, ret, e);
@@ -313,24 +328,16 @@ static int read_file(const struct policy_file *file, struct sandbox_policy *ret,
 
 int policy_load(struct sandbox_policy *ret, struct digest *ret_digest, struct err *e)
 {
-	const struct policy_file files[] = {
-		{"policy/capabilities.yaml", policy_capabilities, policy_capabilities_end,
-		 read_capabilities},
-		{"policy/limits.yaml", policy_limits, policy_limits_end, read_limits},
-		{"policy/proc.yaml", policy_proc, policy_proc_end, read_proc},
-		{"policy/seccomp.yaml", policy_seccomp, policy_seccomp_end, read_seccomp},
-	};
 	AUTO(digest_stream) all = {0};
 	digest_stream_init(&all, DIGEST_SHA256);
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+	for (size_t i = 0; i < POLICY_FILES; i++) {
+		struct policy_text text = policy_text(i);
 		if (read_file(&files[i], ret, e) < 0)
 			return -1;
 		/* Name, length and bytes, so that no two sets of files run together alike. */
-		AUTO_FREE char *head =
-			mem_printf("%s %td\n", files[i].name, files[i].end - files[i].start);
+		AUTO_FREE char *head = mem_printf("%s %zu\n", text.name, text.len);
 		digest_stream_add(&all, head, strlen(head));
-		digest_stream_add(&all, files[i].start,
-				  (size_t)(files[i].end - files[i].start));
+		digest_stream_add(&all, text.bytes, text.len);
 	}
 	digest_stream_final(&all, ret_digest);
 	return 0;

@@ -10,4 +10,13 @@
 int policy_load(struct sandbox_policy *ret, struct digest *ret_digest,
 		struct err *e) WARN_UNUSED;
 
+/* The embedded files, in the order of the digest. */
+enum { POLICY_FILES = 4 };
+struct policy_text {
+	const char *name; /* "policy/seccomp.yaml" */
+	const char *bytes;
+	size_t len;
+};
+struct policy_text policy_text(size_t index);
+
 #endif

@@ -32,6 +32,7 @@ extern const struct command command_build;
 extern const struct command command_verify;
 extern const struct command command_check;
 extern const struct command command_clean;
+extern const struct command command_policy;
 
 /* Prints usage and help to stdout; EXIT_OK. */
 int command_help(const struct command *c);

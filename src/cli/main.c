@@ -21,6 +21,7 @@ static const struct command *const commands[] = {
 	&command_build,
 	&command_verify,
 	&command_check,
+	&command_policy,
 	&command_clean,
 };
 
@@ -151,7 +152,7 @@ static int parse_globals(struct globals *g, int argc, char **argv)
 			break;
 		case VERSION:
 			printf("stacker " STACKER_VERSION "\n");
-			return 1 + EXIT_OK;
+			return 1 + (fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED);
 		case 'h':
 			return 1 + print_help();
 		case ':':
