@@ -198,8 +198,8 @@ security: deps ## run the attack catalogue, a line a row
 	@BUILD='$(BUILD)' ./tests/security/run.sh $(SECURITY_AREAS)
 security-binaries: $(OUT)/stacker $(OUT)/stacker-ablate $(SEC_BINARIES)
 
-# Downloads 600 MB and writes 6 GB: no part of `check`. TOOLCHAINS narrows it; RECORD=1 and
-# RECORD=write: see tests/toolchains/run.sh.
+# Downloads 600 MB and writes 6 GB: no part of `check`. TOOLCHAINS narrows it; RECORD=1: see
+# tests/toolchains/run.sh.
 .PHONY: toolchains
 toolchains: deps ## install Debian by dpkg, build a project of each toolchain, in steps
 	@+$(MAKE) --no-print-directory -j$(JOBS) MODE=release all $(BUILD)/release/security/sec_recorder

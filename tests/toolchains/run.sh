@@ -5,9 +5,12 @@
 #
 #   run.sh BUILD [NAME...]      NAME: base userland c python go rust node java (default: all)
 #
-# RECORD=1 builds under the recorder instead, which takes root and a third more time, and compares
-# the calls that the policy refused with tests/security/golden/denied-NAME.txt. RECORD=write writes
-# those lists anew, and made-NAME.txt: all calls that were made.
+# The calls that the policy refused, by the record that stacker keeps of each step, are compared with
+# tests/security/golden/denied-NAME.txt, in both directions.
+#
+# RECORD=1 builds under the recorder (tests/security/sec_recorder.c) instead, which takes root and up
+# to four times as long, and writes these lists anew, and made-NAME.txt beside them: all calls that
+# were made.
 #
 # Pins, downloads and logs stay in BUILD/toolchains: a second run needs no network as long as the
 # template stays the same.
@@ -83,22 +86,24 @@ build_in() {
 	"$@" "$shell" -c 'cd "$1" && exec ./stacker build -f stacker.yaml -A "$2" </dev/null' sh "$dir" "$name"
 }
 
-# names_of KIND LIST: the names in the recorder's lines of that kind.
-names_of() {
-	sed -n "s/^$1 \([a-z0-9_]*\).*/\1/p" "$2" | sort -u
+# The recorder's list, as "NAME ERROR" for the refused and "NAME" for all.
+write_golden() {
+	local list=$kept/$1.calls
+	sed -n 's/^denied \([a-z0-9_]*\)[^ ]* \([A-Z]*\) .*/\1 \2/p' "$list" | sort -u >"$golden/denied-$1.txt"
+	sed -n 's/^made \([a-z0-9_]*\) .*/\1/p' "$list" | sort -u >"$golden/made-$1.txt"
 }
 
-# check_record NAME
-check_record() {
-	local list=$kept/$1.calls
-	if [ "$record" = write ]; then
-		mkdir -p "$golden"
-		names_of denied "$list" >"$golden/denied-$1.txt"
-		names_of made "$list" >"$golden/made-$1.txt"
-	elif ! names_of denied "$list" | diff -u "$golden/denied-$1.txt" - >&2; then
-		echo "$1: the policy refused other calls than denied-$1.txt lists; see $list" >&2
-		return 1
-	fi
+# What the steps that were built since the stamp were refused, by stacker's own record.
+refused() {
+	find "$work/user/.stacker/cache" -name '*.evidence.json' -newer "$work/stamp" -exec cat {} + |
+		jq -r '.refused_calls[] | .call + " " + .error' | sort -u
+}
+
+check_golden() {
+	refused >"$kept/$1.refused"
+	diff -u "$golden/denied-$1.txt" "$kept/$1.refused" >&2 && return
+	echo "$1: the policy refused other calls than denied-$1.txt lists" >&2
+	return 1
 }
 
 failed=0
@@ -110,11 +115,14 @@ report() { # NAME RESULT SECONDS TEXT
 run_one() {
 	local name=$1 start=$SECONDS result=ok log=$kept/$1.log
 	shift
+	touch "$work/stamp"
 	if ! build_in "$work/user" "$name" "$@" >"$log" 2>&1; then
 		result=FAIL
 		tail -n 20 "$log" >&2
 	elif [ -n "$record" ]; then
-		check_record "$name" || result=FAIL
+		write_golden "$name"
+	else
+		check_golden "$name" || result=FAIL
 	fi
 	report "$name" "$result" $((SECONDS - start)) "$(what "$name")"
 }
