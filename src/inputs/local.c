@@ -316,12 +316,22 @@ static int take_tree(struct snapshot *s, int root_fd, struct err *e)
 	return 0;
 }
 
-/* The directory the user means, by ordinary lookup: links in the import's own path are
- * followed. */
-static int take_directory_at(struct snapshot *s, int dir_fd, const char *path, struct err *e)
+/*
+ * The directory the user means: links on the way to it are followed, but it is none itself. In a
+ * checkout of somebody else's, "data/" may be a link to a home directory. `clean` does not end
+ * in a slash, which would follow it.
+ */
+static int take_directory_at(struct snapshot *s, int dir_fd, const char *clean, struct err *e)
 {
-	AUTO_CLOSE int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int fd =
+		openat(dir_fd, clean, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
 
+	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP) &&
+	    fstatat(dir_fd, clean, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)) {
+		err_entry(s, "", "import/link", "is a symbolic link, not a directory", e);
+		return err_hint(e, "name the directory that it leads to");
+	}
 	if (fd < 0 && errno == ENOENT)
 		return err_entry(s, "", "import/absent", "does not exist", e);
 	if (fd < 0 && errno == ENOTDIR)
@@ -405,7 +415,7 @@ int local_snapshot(const struct store *store, int dir_fd, const char *path, bool
 
 	/* "..", "." and "/" have no name of their own that could be a link. */
 	if (contents || is_dot(name) || !*name)
-		rc = take_directory_at(&s, dir_fd, path, e);
+		rc = take_directory_at(&s, dir_fd, clean, e);
 	else
 		rc = take_named(&s, dir_fd, clean, name, e);
 	if (rc < 0 || flush(&s, e) < 0)
