@@ -29,11 +29,40 @@ const char *build_machine_arch(void)
 #endif
 }
 
+/* What will be given to the sandbox's ids must be what its name says: in a directory that others
+ * can write to, a link could have us give away another one. Compared with what is open, so that
+ * there is no moment in between. */
+static int refuse_link(int fd, const char *path, struct err *e)
+{
+	AUTO_FREE char *clean = path_clean(path);
+	AUTO_CLOSE int named =
+		openat(AT_FDCWD, clean, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st, st_named;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "cannot stat '%s'", path);
+	if (named >= 0 && fstat(named, &st_named) == 0 && st_named.st_dev == st.st_dev &&
+	    st_named.st_ino == st.st_ino)
+		return 0;
+	err_set(e, ERR_POLICY, "roots/link", "'%s' is a symbolic link, not a directory", path);
+	return err_hint(e, "name the directory that it leads to by --roots-dir");
+}
+
+static int give_failed(const char *path, uint32_t uid, struct err *e)
+{
+	bool unmapped = errno == EINVAL;
+	err_sys(e, "cannot give '%s' to uid %u", path, uid);
+	if (!unmapped)
+		return -1;
+	err_recode(e, ERR_SANDBOX, "sandbox/idmap");
+	return err_hint(e, "inside a container these ids must be mapped in it; "
+			   "else run as an ordinary user");
+}
+
 int build_open_roots(const char *path, const struct sandbox_idmap *idmap, int *ret_fd,
 		     struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
-	if (path_make_dir(AT_FDCWD, path, 0700, &fd, e) < 0)
+	if (path_make_dir(AT_FDCWD, path, 0700, &fd, e) < 0 || refuse_link(fd, path, e) < 0)
 		return -1;
 	struct stat st;
 	if (fstat(fd, &st) < 0)
@@ -41,7 +70,7 @@ int build_open_roots(const char *path, const struct sandbox_idmap *idmap, int *r
 	bool fresh = st.st_uid == geteuid() && st.st_uid != idmap->uid_first;
 	if (fresh) {
 		if (fchown(fd, idmap->uid_first, idmap->gid_first) < 0)
-			return err_sys(e, "cannot give '%s' to uid %u", path, idmap->uid_first);
+			return give_failed(path, idmap->uid_first, e);
 		if (fstat(fd, &st) < 0)
 			return err_sys(e, "cannot stat '%s'", path);
 	}
