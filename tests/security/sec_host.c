@@ -2,12 +2,14 @@
  * What the scripts of tests/security do to stacker from outside, and to its modules: one thing
  * per word on the command line.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,12 +50,46 @@ static int host_without(char **argv)
 		    seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), number, 0) < 0)
 			return fail(*argv);
 	}
-	/* Without no_new_privs, which newuidmap would not survive, where that is allowed. */
-	seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, geteuid() != 0);
+	/* Without no_new_privs, which is stacker's to set; the caller may do that. */
+	seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
 	if (seccomp_load(filter) < 0 || !*argv)
 		return fail("cannot load the filter");
 	execv(argv[1], argv + 1);
 	return fail(argv[1]);
+}
+
+static int write_map(pid_t pid, const char *file, const char *first)
+{
+	char path[64], text[96];
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	int len = snprintf(text, sizeof(text), "0 0 1\n%s %s 65536\n", first, first);
+	AUTO_CLOSE int fd = openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+	return fd >= 0 && write(fd, text, (size_t)len) == len ? 0 : -1;
+}
+
+/* own-users FIRST COMMAND...: for root, in user and mount namespaces where 0 and the 65536 ids
+ * from FIRST are themselves. */
+static int host_own_users(char **argv)
+{
+	int status = 0, ready[2], go[2];
+	char byte = 0;
+	if (pipe2(ready, O_CLOEXEC) < 0 || pipe2(go, O_CLOEXEC) < 0)
+		return fail("pipe");
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
+		    write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1)
+			_exit(fail("cannot make namespaces"));
+		execvp(argv[1], argv + 1);
+		_exit(fail(argv[1]));
+	}
+	if (read(ready[0], &byte, 1) != 1 || write_map(pid, "uid_map", argv[0]) < 0 ||
+	    write_map(pid, "gid_map", argv[0]) < 0 || write(go[1], &byte, 1) != 1)
+		return fail("cannot map ids");
+	if (waitpid(pid, &status, 0) != pid)
+		return fail("waitpid");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 /* with-key COMMAND...: in a session keyring that holds a key; "KEY" in an argument becomes its
@@ -172,24 +208,28 @@ static int host_helper_env(char **argv)
 	return 0;
 }
 
-/* Whether a process has `mark` in its command line or its program's name. */
+/* Whether a process was started by a name that has `mark` in it. */
 static bool is_marked(int pid, const char *mark)
 {
 	char path[64], text[4096];
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
 	AUTO_CLOSE int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	return n > 0 && memmem(text, (size_t)n, mark, strlen(mark)) != NULL;
+	text[n > 0 ? n : 0] = '\0';
+	return strstr(text, mark) != NULL;
 }
 
 static unsigned count_marked(const char *mark)
 {
 	unsigned count = 0;
 	char path[64], stat_text[256];
-	for (int pid = 1; pid < 65536; pid++) {
-		snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-		if (pid == getpid() || !is_marked(pid, mark))
+	DIR *proc = opendir("/proc");
+	for (struct dirent *entry; proc != NULL && (entry = readdir(proc)) != NULL;) {
+		uint64_t number;
+		if (!num_parse_u64(entry->d_name, strlen(entry->d_name), INT32_MAX, &number) ||
+		    (int)number == getpid() || !is_marked((int)number, mark))
 			continue;
+		snprintf(path, sizeof(path), "/proc/%d/stat", (int)number);
 		/* One that is dead and not yet waited for runs nothing. */
 		AUTO_CLOSE int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 		ssize_t n = fd < 0 ? 0 : read(fd, stat_text, sizeof(stat_text) - 1);
@@ -199,10 +239,12 @@ static unsigned count_marked(const char *mark)
 		const char *end = strrchr(stat_text, ')');
 		count += end != NULL && end[1] != '\0' && end[2] != 'Z' && end[2] != 'X';
 	}
+	if (proc != NULL)
+		closedir(proc);
 	return count;
 }
 
-/* count MARK: processes with it in their command line. */
+/* count MARK: processes started by such a name. */
 static int host_count(char **argv)
 {
 	printf("%u\n", count_marked(argv[0]));
@@ -234,13 +276,10 @@ int main(int argc, char **argv)
 		int args;
 		int (*run)(char **argv);
 	} all[] = {
-		{"without", 3, host_without},
-		{"with-key", 1, host_with_key},
-		{"remove-race", 3, host_remove_race},
-		{"swap", 2, host_swap},
-		{"helper-env", 0, host_helper_env},
-		{"count", 1, host_count},
-		{"watch", 2, host_watch},
+		{"without", 3, host_without},	  {"with-key", 1, host_with_key},
+		{"own-users", 2, host_own_users}, {"remove-race", 3, host_remove_race},
+		{"swap", 2, host_swap},		  {"helper-env", 0, host_helper_env},
+		{"count", 1, host_count},	  {"watch", 2, host_watch},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		if (argc > 1 + all[i].args && strcmp(argv[1], all[i].name) == 0)

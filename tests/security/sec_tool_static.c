@@ -78,7 +78,8 @@ static int tool_connect(char **argv)
 	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
 	*c = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
 	memcpy(CMSG_DATA(c), &(int){1}, sizeof(int));
-	return show(sendmsg(fd, &message, 0));
+	(void)sendmsg(fd, &message, MSG_NOSIGNAL); /* the listener may have hung up */
+	return show(0);
 }
 
 static void stay(void)
