@@ -29,9 +29,9 @@ const char *build_machine_arch(void)
 #endif
 }
 
-/* What will be given to the sandbox's ids must be what its name says: in a directory that others
- * can write to, a link could have us give away another one. Compared with what is open, so that
- * there is no moment in between. */
+/* What will be given to the sandbox's ids must be what its name says: in a directory that
+ * others can write to, a link could have us give away another one. Compared with what is open,
+ * so that there is no moment in between. */
 static int refuse_link(int fd, const char *path, struct err *e)
 {
 	AUTO_FREE char *clean = path_clean(path);

@@ -317,9 +317,9 @@ static int take_tree(struct snapshot *s, int root_fd, struct err *e)
 }
 
 /*
- * The directory the user means: links on the way to it are followed, but it is none itself. In a
- * checkout of somebody else's, "data/" may be a link to a home directory. `clean` does not end
- * in a slash, which would follow it.
+ * The directory the user means: links on the way to it are followed, but it is none itself. In
+ * a checkout of somebody else's, "data/" may be a link to a home directory. `clean` does not
+ * end in a slash, which would follow it.
  */
 static int take_directory_at(struct snapshot *s, int dir_fd, const char *clean, struct err *e)
 {
