@@ -37,6 +37,16 @@ int tree_read_dir(int dir_fd, struct tree *ret, struct err *e) WARN_UNUSED;
 void tree_serialise(const struct tree *t, struct buf *out);
 int tree_parse(const char *bytes, size_t len, struct tree *ret, struct err *e) WARN_UNUSED;
 
+/* The first bytes of some regular files of a layer: each buffer takes as much as its maximum
+ * allows, and stays empty if the layer has no such file. */
+struct tree_samples {
+	const char *const *paths;
+	struct buf *contents; /* one a path */
+	size_t len;
+};
+int tree_sample_layer(int blob_fd, enum layer_compression compression,
+		      const struct tree_samples *samples, struct err *e) WARN_UNUSED;
+
 /* Reports every difference in path order; `field` is "added" (only in b), "removed" (only in a),
  * "type", "mode", "uid", "gid", "mtime", "size", "content", "target", "xattrs", "rdev". */
 struct tree_difference {

@@ -165,15 +165,6 @@ static int open_layer(const struct side *s, size_t i, struct comparison *ret, in
 	return 0;
 }
 
-static int list_layer(const struct build_context *c, const struct side *s, size_t i, int fd,
-		      struct tree *tree, struct digest *diff_id, struct err *e)
-{
-	enum layer_compression compression;
-	if (layer_compression_of(s->manifest.layers.items[i].media_type, &compression, e) < 0)
-		return -1;
-	return lister_read_layer(c, fd, compression, tree, diff_id, e);
-}
-
 /* The history entry of layer `i`: entries of empty layers do not count. */
 static char *step_of(const struct image_config *c, size_t i)
 {
@@ -188,6 +179,31 @@ static char *step_of(const struct image_config *c, size_t i)
 	return NULL;
 }
 
+/* Lists both blobs and reports each file that differs, with its cause as far as it can be told.
+ * *ret_equal: they decompress to the same bytes, whatever the configs claim. */
+static void compare_files(const struct build_context *c, const struct lister_pair *pair,
+			  size_t i, struct comparison *ret, struct layer_report *report,
+			  bool *ret_equal)
+{
+	AUTO(tree) a = {0};
+	AUTO(tree) b = {0};
+	struct digest diff_a = {0};
+	struct digest diff_b = {0};
+	struct err why = ERR_INIT;
+	size_t first = ret->findings.len;
+	if (lister_read_layer(c, pair->fds[0], pair->compressions[0], &a, &diff_a, &why) < 0 ||
+	    lister_read_layer(c, pair->fds[1], pair->compressions[1], &b, &diff_b, &why) < 0) {
+		AUTO_FREE char *path = mem_printf("layer %zu", i);
+		finding_add(&ret->findings, path, (long)i, "damaged", NULL, why.message);
+		ret->damaged = true;
+		*ret_equal = false;
+		return;
+	}
+	tree_compare(&a, &b, report_file, report);
+	lister_explain(c, pair, &ret->findings, first);
+	*ret_equal = digest_eq(&diff_a, &diff_b);
+}
+
 /* Both sides have this layer; its files are compared if its bytes are not known to be equal. */
 static int compare_layer(const struct build_context *c, const struct side *a,
 			 const struct side *b, size_t i, struct comparison *ret, struct err *e)
@@ -196,36 +212,27 @@ static int compare_layer(const struct build_context *c, const struct side *a,
 	AUTO_CLOSE int fb = -1;
 	bool intact_a;
 	bool intact_b;
-	if (open_layer(a, i, ret, &fa, &intact_a, e) < 0 ||
-	    open_layer(b, i, ret, &fb, &intact_b, e) < 0)
-		return -1;
 	const struct descriptor *da = &a->manifest.layers.items[i];
 	const struct descriptor *db = &b->manifest.layers.items[i];
-	struct layer_comparison result = {.blob_equal = digest_eq(&da->digest, &db->digest),
-					  .step = step_of(&b->config, i)};
-	result.diff_id_equal =
-		digest_eq(&a->config.diff_ids.items[i], &b->config.diff_ids.items[i]);
-	if (!result.blob_equal || !intact_a || !intact_b) {
-		AUTO(tree) ta = {0};
-		AUTO(tree) tb = {0};
-		struct digest diff_a = {0};
-		struct digest diff_b = {0};
-		struct err why = ERR_INIT;
-		struct layer_report report = {.findings = &ret->findings, .layer = (long)i};
-		if (list_layer(c, a, i, fa, &ta, &diff_a, &why) < 0 ||
-		    list_layer(c, b, i, fb, &tb, &diff_b, &why) < 0) {
-			AUTO_FREE char *path = mem_printf("layer %zu", i);
-			finding_add(&ret->findings, path, (long)i, "damaged", NULL,
-				    why.message);
-			ret->damaged = true;
-		} else {
-			tree_compare(&ta, &tb, report_file, &report);
-		}
-		/* A config may claim any diff_id; the bytes decide. */
-		result.diff_id_equal = result.diff_id_equal && digest_eq(&diff_a, &diff_b);
-		result.findings = report.count;
-	}
-	vec_push(&ret->layers, result);
+	struct lister_pair pair;
+	if (open_layer(a, i, ret, &fa, &intact_a, e) < 0 ||
+	    open_layer(b, i, ret, &fb, &intact_b, e) < 0 ||
+	    layer_compression_of(da->media_type, &pair.compressions[0], e) < 0 ||
+	    layer_compression_of(db->media_type, &pair.compressions[1], e) < 0)
+		return -1;
+	pair.fds[0] = fa;
+	pair.fds[1] = fb;
+	bool same_bytes = digest_eq(&da->digest, &db->digest) && intact_a && intact_b;
+	struct layer_report report = {.findings = &ret->findings, .layer = (long)i};
+	bool same_tar = true;
+	if (!same_bytes)
+		compare_files(c, &pair, i, ret, &report, &same_tar);
+	bool same_claim = digest_eq(&a->config.diff_ids.items[i], &b->config.diff_ids.items[i]);
+	vec_push(&ret->layers,
+		 ((struct layer_comparison){.blob_equal = digest_eq(&da->digest, &db->digest),
+					    .diff_id_equal = same_claim && same_tar,
+					    .findings = report.count,
+					    .step = step_of(&b->config, i)}));
 	return 0;
 }
 

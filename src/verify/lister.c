@@ -8,9 +8,11 @@
 
 #include "sandbox/worker.h"
 #include "util/limits.h"
+#include "util/log.h"
 #include "util/mem.h"
 #include "util/path.h"
 #include "util/str.h"
+#include "verify/cause.h"
 
 #define LISTING_MAX (256 * MIB)
 
@@ -62,6 +64,77 @@ int lister_read_layer(const struct build_context *c, int blob_fd,
 	if (digest_parse(diff_id, ret_diff_id, e) < 0)
 		return -1;
 	return tree_parse(reply.data + used, reply.len - used, ret, e);
+}
+
+enum { EXPLAINED_MAX = 64, SAMPLE_BYTES = 64 * 1024 };
+
+struct explain_job {
+	const struct lister_pair *pair;
+	const char *paths[EXPLAINED_MAX];
+	size_t len;
+};
+
+/* Reply: one byte a path, its enum cause. Foreign content is looked at here and nowhere else.
+ */
+static int explain_work(void *ctx, struct buf *reply, struct err *e)
+{
+	const struct explain_job *job = ctx;
+	struct buf contents[2][EXPLAINED_MAX];
+	for (size_t side = 0; side < 2; side++) {
+		for (size_t i = 0; i < job->len; i++)
+			contents[side][i] = (struct buf)BUF_INIT(SAMPLE_BYTES);
+		const struct tree_samples samples = {
+			.paths = job->paths, .contents = contents[side], .len = job->len};
+		if (tree_sample_layer(job->pair->fds[side], job->pair->compressions[side],
+				      &samples, e) < 0)
+			return -1; /* the worker ends, and its memory with it */
+	}
+	for (size_t i = 0; i < job->len; i++) {
+		buf_add_byte(reply, (char)cause_of_content(&contents[0][i], &contents[1][i]));
+		buf_cleanup(&contents[0][i]);
+		buf_cleanup(&contents[1][i]);
+	}
+	return 0;
+}
+
+static bool is_unexplained(const struct finding *f)
+{
+	return str_same(f->kind, "content") && str_same(f->cause, "unexplained");
+}
+
+void lister_explain(const struct build_context *c, const struct lister_pair *pair,
+		    struct finding_vec *findings, size_t first)
+{
+	struct explain_job job = {.pair = pair};
+	size_t indices[EXPLAINED_MAX];
+	for (size_t i = first; i < findings->len && job.len < EXPLAINED_MAX; i++) {
+		if (!is_unexplained(&findings->items[i]))
+			continue;
+		indices[job.len] = i;
+		job.paths[job.len++] = findings->items[i].path;
+	}
+	if (job.len == 0)
+		return;
+	const struct sandbox_worker worker = {.idmap = &c->idmap,
+					      .policy = &c->policy,
+					      .keep_fds = pair->fds,
+					      .keep_fds_len = 2,
+					      .role = POLICY_LISTER,
+					      .run = explain_work,
+					      .ctx = &job};
+	AUTO(buf) reply = BUF_INIT(EXPLAINED_MAX);
+	struct err why = ERR_INIT;
+	if (sandbox_worker_run(&worker, &reply, &why) < 0 || reply.len != job.len) {
+		log_debug("differing files stay unexplained: %s", why.message);
+		return;
+	}
+	for (size_t i = 0; i < job.len; i++) {
+		unsigned char cause = (unsigned char)reply.data[i];
+		if (cause == CAUSE_UNEXPLAINED || cause >= CAUSES)
+			continue;
+		findings->items[indices[i]].cause = cause_name((enum cause)cause);
+		findings->items[indices[i]].confidence = "likely";
+	}
 }
 
 struct roots_job {
