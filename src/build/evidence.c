@@ -16,6 +16,7 @@
 #include "util/limits.h"
 #include "util/mem.h"
 #include "util/path.h"
+#include "util/str.h"
 
 #define EVIDENCE_SCHEMA STACKER_BASE_URI "evidence/v1"
 #define EVIDENCE_BYTES (256 * KIB) /* all rows of a full record are a fifth of it */
@@ -123,6 +124,24 @@ static json_t *set_ids_json(const struct sandbox_evidence *ev)
 	return rows;
 }
 
+static json_t *programs_json(const struct sandbox_evidence *ev)
+{
+	json_t *rows = json_array();
+	for (size_t i = 0; i < ev->programs_len; i++) {
+		const struct evidence_program *p = &ev->programs[i];
+		char mode[8];
+		json_t *row = json_object();
+		/* The step chose its bytes; JSON takes UTF-8 only. */
+		AUTO_FREE char *path = str_printable(p->path, strlen(p->path));
+		snprintf(mode, sizeof(mode), "%04o", p->mode);
+		set(row, "path", json_string(path));
+		set(row, "mode", json_string(mode));
+		set_count(row, "count", p->count);
+		add(rows, row);
+	}
+	return rows;
+}
+
 static const char *cgroup_name(enum evidence_cgroup kind)
 {
 	switch (kind) {
@@ -215,6 +234,8 @@ static json_t *record_json(const struct job *j)
 	set(record, "refused_calls", calls_json(ev));
 	set(record, "network", addresses_json(ev));
 	set(record, "set_ids", set_ids_json(ev));
+	set(record, "set_id_programs", programs_json(ev));
+	set_count(record, "more_set_id_programs", ev->programs_more);
 	set_count(record, "more_refused_calls", ev->calls_more);
 	set_count(record, "more_network", ev->addresses_more);
 	set_count(record, "more_set_ids", ev->set_ids_more);

@@ -94,6 +94,12 @@ static void add_set_id(struct buf *line, const json_t *row)
 	buf_add_c(line, ")");
 }
 
+static void add_program(struct buf *line, const json_t *row)
+{
+	buf_addf(line, "%s of mode %s executed, without effect of its bits",
+		 text_of(row, "path"), text_of(row, "mode"));
+}
+
 static void show_rows(const json_t *record, const char *key, const char *about,
 		      void (*add)(struct buf *line, const json_t *row))
 {
@@ -122,4 +128,5 @@ void evidence_show(const json_t *record)
 	show_rows(record, "refused_calls", "refused", add_refused);
 	show_rows(record, "network", "network", add_address);
 	show_rows(record, "set_ids", "set-id", add_set_id);
+	show_rows(record, "set_id_programs", "set-id", add_program);
 }

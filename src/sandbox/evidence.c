@@ -37,7 +37,7 @@ bool evidence_is_observed(int number)
 	for (size_t i = 0; i < ARRAY_LEN(set_id_calls); i++)
 		if (set_id_calls[i].number == number)
 			return true;
-	return number == SYS_connect;
+	return number == SYS_connect || number == SYS_execve || number == SYS_execveat;
 }
 
 void evidence_add_refused(struct sandbox_evidence *ev, const struct seccomp_data *call,
@@ -141,6 +141,25 @@ bool evidence_add_set_id(struct sandbox_evidence *ev, const struct seccomp_data 
 		return true;
 	}
 	return false;
+}
+
+void evidence_add_program(struct sandbox_evidence *ev, const char *path, uint32_t mode)
+{
+	char cut[EVIDENCE_PATH_MAX];
+	snprintf(cut, sizeof(cut), "%s", path);
+	for (size_t i = 0; i < ev->programs_len; i++) {
+		if (strcmp(ev->programs[i].path, cut) == 0 && ev->programs[i].mode == mode) {
+			ev->programs[i].count++;
+			return;
+		}
+	}
+	if (ev->programs_len == EVIDENCE_PROGRAMS_MAX) {
+		ev->programs_more++;
+		return;
+	}
+	struct evidence_program *row = &ev->programs[ev->programs_len++];
+	*row = (struct evidence_program){.mode = mode, .count = 1};
+	snprintf(row->path, sizeof(row->path), "%s", cut);
 }
 
 void evidence_note_machine(struct sandbox_evidence *ev)

@@ -18,6 +18,8 @@ enum {
 	EVIDENCE_CALLS_MAX = 96,
 	EVIDENCE_ADDRESSES_MAX = 64,
 	EVIDENCE_SET_IDS_MAX = 32,
+	EVIDENCE_PROGRAMS_MAX = 16,
+	EVIDENCE_PATH_MAX = 256, /* longer paths are cut */
 };
 
 /* A refused call, by number and, where one argument says what was asked for (the family of a
@@ -49,6 +51,13 @@ struct evidence_set_id {
 	uint64_t count;
 };
 
+/* A program that was executed and has set-id bits, which no_new_privs leaves without effect. */
+struct evidence_program {
+	char path[EVIDENCE_PATH_MAX]; /* as given to execve(); bytes of the step's choice */
+	uint32_t mode;
+	uint64_t count;
+};
+
 enum evidence_cgroup { EVIDENCE_CGROUP_NONE, EVIDENCE_CGROUP_V1, EVIDENCE_CGROUP_V2 };
 
 struct sandbox_evidence {
@@ -61,6 +70,9 @@ struct sandbox_evidence {
 	struct evidence_set_id set_ids[EVIDENCE_SET_IDS_MAX];
 	size_t set_ids_len;
 	uint64_t set_ids_more;
+	struct evidence_program programs[EVIDENCE_PROGRAMS_MAX];
+	size_t programs_len;
+	uint64_t programs_more;
 	bool watched; /* the kernel told us of these calls; else all of the above is unknown */
 
 	enum sandbox_limit limit;	   /* that ended the step, or NONE */

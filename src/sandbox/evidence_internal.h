@@ -15,8 +15,10 @@ void evidence_add_address(struct sandbox_evidence *ev, uint32_t number,
 /* False if the call is none that sets ids. */
 bool evidence_add_set_id(struct sandbox_evidence *ev, const struct seccomp_data *call);
 
-/* Calls that are allowed, but told of: those that set ids, and connect(). sendto() is told of
- * when it carries an address. */
+void evidence_add_program(struct sandbox_evidence *ev, const char *path, uint32_t mode);
+
+/* Calls that are allowed, but told of: those that set ids, connect(), and execve(). sendto() is
+ * told of when it carries an address. */
 bool evidence_is_observed(int number);
 
 /* Kernel, Landlock: what can be asked at any time. */

@@ -84,6 +84,26 @@ int idmap_subids_parse(const char *text, size_t len, const char *file, const cha
 	return 0;
 }
 
+/* The first id above all ranges of the file, so that the remedy shares none with another user;
+ * lines that are none were refused before. */
+static uint64_t free_range(const char *text, size_t len)
+{
+	uint64_t free_first = 100000; /* SUB_UID_MIN of shadow */
+	for (size_t at = 0; at < len;) {
+		const char *line = text + at;
+		const char *newline = memchr(line, '\n', len - at);
+		size_t line_len = newline ? (size_t)(newline - line) : len - at;
+		struct str owner;
+		uint64_t first, has;
+		at += line_len + 1;
+		if (line_len > 0 && line[0] != '#' &&
+		    parse_line(line, line_len, &owner, &first, &has) &&
+		    first + has > free_first)
+			free_first = first + has;
+	}
+	return free_first;
+}
+
 static int find_subids(const char *file, const char *user, uid_t uid, uint32_t *ret,
 		       struct err *e)
 {
@@ -99,12 +119,12 @@ static int find_subids(const char *file, const char *user, uid_t uid, uint32_t *
 		return -1;
 	if (found)
 		return 0;
+	unsigned long long first = free_range(buf_text(&text), text.len);
 	err_set(e, ERR_SANDBOX, "sandbox/no-subids",
 		"'%s' gives user '%s' no range of %u subordinate ids", file, user, SUBIDS);
 	return err_hint(e,
-			"as root: usermod --add-subuids 100000-165535 --add-subgids "
-			"100000-165535 %s",
-			user);
+			"as root: usermod --add-subuids %llu-%llu --add-subgids %llu-%llu %s",
+			first, first + SUBIDS, first, first + SUBIDS, user);
 }
 
 static bool has_cap(cap_t caps, cap_value_t cap)

@@ -61,6 +61,11 @@ void notify_start(struct notify *n, int fd)
 		errno = 0;
 }
 
+bool notify_is_valid(const struct notify *n, const struct seccomp_notif *request)
+{
+	return ioctl(n->fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &request->id) == 0;
+}
+
 /* Bytes of the address, 0 if it cannot be read: the caller is gone, or not ours to read. */
 static size_t read_address(const struct notify *n, const struct seccomp_notif *request,
 			   uint64_t at, uint64_t len, struct sockaddr_storage *ret)
@@ -70,10 +75,7 @@ static size_t read_address(const struct notify *n, const struct seccomp_notif *r
 	if (len < local.iov_len)
 		local.iov_len = remote.iov_len = (size_t)len;
 	ssize_t got = process_vm_readv((pid_t)request->pid, &local, 1, &remote, 1, 0);
-	/* The number may be somebody else's by now. */
-	if (got < 0 || ioctl(n->fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &request->id) < 0)
-		return 0;
-	return (size_t)got;
+	return got < 0 || !notify_is_valid(n, request) ? 0 : (size_t)got;
 }
 
 static void record_allowed(const struct notify *n, const struct seccomp_notif *request,
@@ -83,6 +85,10 @@ static void record_allowed(const struct notify *n, const struct seccomp_notif *r
 	struct sockaddr_storage address = {0};
 	if (evidence_add_set_id(ev, call))
 		return;
+	if (notify_is_exec(call->nr)) {
+		notify_record_exec(n, request, ev);
+		return;
+	}
 	/* int connect(fd, address, len); ssize_t sendto(fd, buf, len, flags, address, len) */
 	unsigned first = call->nr == SYS_sendto ? 4 : 1;
 	size_t len = read_address(n, request, call->args[first],

@@ -5,6 +5,7 @@
 #ifndef SANDBOX_NOTIFY_INTERNAL_H
 #define SANDBOX_NOTIFY_INTERNAL_H
 
+#include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -31,5 +32,12 @@ void notify_start(struct notify *n, int fd);
  * fd when nobody is left who could ask. */
 void notify_answer(struct notify *n, const struct seccomp_program *plain,
 		   struct sandbox_evidence *ev);
+
+/* Between notify.c and notify_exec.c. */
+/* False if the caller is gone and its number perhaps another's: what was read of it is void. */
+bool notify_is_valid(const struct notify *n, const struct seccomp_notif *request);
+bool notify_is_exec(int number);
+void notify_record_exec(const struct notify *n, const struct seccomp_notif *request,
+			struct sandbox_evidence *ev);
 
 #endif

@@ -84,6 +84,25 @@ record() {
 	expect_equal "$(stacker --quiet build --json | jq -c '[.[] | has("evidence")] | any')" false
 }
 
+@test "evidence: a program with set-id bits that is executed is recorded, however it is named" {
+	write_stackerfile <<-'END'
+		app:
+		  from: {type: built, tag: base}
+		  run: |
+		    #!/bin/busybox sh
+		    cp /bin/busybox /bin/su && chmod 4755 /bin/su && ln -s /bin/su /link
+		    mkdir -p /root2/bin && cp /bin/busybox /root2/bin/sg && chmod 2755 /root2/bin/sg
+		    /bin/su true || true; cd /bin; ./su true || true; ./su true || true; /link true || true
+		    busybox chroot /root2 /bin/sg true || true
+		    /bin/busybox true; /missing || true
+	END
+	run stacker build --evidence
+	expect_success
+	expect_output "/bin/su of mode 4755 executed, without effect of its bits (1 times)"
+	expect_equal "$(record | jq -c '[.set_id_programs[] | [.path, .mode, .count]]')" \
+		'[["/bin/su","4755",1],["./su","4755",2],["/link","4755",1],["/bin/sg","2755",1]]'
+}
+
 @test "evidence: a flood of refused calls is counted in full and gets its errors" {
 	probe_image flood 20000
 	run stacker build

@@ -2,6 +2,7 @@
 # Every limit of a step stops it with an error of its own, and evidence names it. As root memory and
 # processes are limited by a control group, as an ordinary user by what the supervisor counts.
 
+# shellcheck disable=SC2016 # what the step expands is written in single quotes
 load ../lib/helpers
 
 setup() { setup_work; }
@@ -161,4 +162,22 @@ expect_limit() {
 	expect_success
 	run find /sys/fs/cgroup -name "stacker-step-$pid-*"
 	expect_equal "$output" ""
+}
+
+@test "limits: fewer ids than a sandbox has, with the command that gets them" {
+	[ "$(id -u)" -eq 0 ] || skip_justified "root starts an ordinary user with another /etc/subuid"
+	printf 'stackertest:200000:1000\nother:300000:65536\n' >few
+	: >none
+	write_stackerfile </dev/null
+	cp "$STACKER" program
+	chmod -R a+rwX .
+	# $1 is the inner shell's.
+	local run_with='mount --bind "$1" /etc/subuid && exec runuser -u stackertest -- ./program build'
+	run unshare --mount sh -c "$run_with" sh few
+	expect_exit 1
+	expect_output "'/etc/subuid' gives user 'stackertest' no range of 65535 subordinate ids" \
+		"[sandbox/no-subids]" \
+		"usermod --add-subuids 365536-431071 --add-subgids 365536-431071 stackertest"
+	run unshare --mount sh -c "$run_with" sh none
+	expect_output "[sandbox/no-subids]" "usermod --add-subuids 100000-165535"
 }

@@ -71,6 +71,24 @@ static void test_set_ids(void **state)
 	assert_false(evidence_add_set_id(&ev, &other));
 }
 
+static void test_programs(void **state)
+{
+	(void)state;
+	struct sandbox_evidence ev = {0};
+	char path[EVIDENCE_PATH_MAX + 10];
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	for (int i = 0; i < EVIDENCE_PROGRAMS_MAX + 4; i++) {
+		path[0] = (char)('a' + i);
+		evidence_add_program(&ev, path, 04755);
+		evidence_add_program(&ev, path, 04755);
+	}
+	assert_int_equal(ev.programs_len, EVIDENCE_PROGRAMS_MAX);
+	assert_int_equal(ev.programs_more, 8);
+	assert_int_equal(ev.programs[0].count, 2);
+	assert_int_equal(strlen(ev.programs[0].path), EVIDENCE_PATH_MAX - 1);
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -131,8 +149,11 @@ static void test_watched_filter(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_calls_are_bounded), cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_set_ids),		  cmocka_unit_test(test_names),
+		cmocka_unit_test(test_calls_are_bounded),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_set_ids),
+		cmocka_unit_test(test_programs),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_watched_filter),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
