@@ -86,15 +86,29 @@ static int take_blob(struct build_context *c, const struct layout *from,
 	return 0;
 }
 
+/* By what its descriptor says, so that nothing is copied or hashed that is too big to be read.
+ */
+static int take_document(struct build_context *c, const struct layout *from,
+			 const struct descriptor *d, uint64_t max_bytes, struct err *e)
+{
+	char digest[DIGEST_TEXT_MAX];
+	digest_format(&d->digest, digest);
+	if (d->size > max_bytes)
+		return err_set(e, ERR_INPUT, "input/too-big",
+			       "document '%s' of '%s' has %" PRIu64 " bytes, over %" PRIu64,
+			       digest, from->name, d->size, max_bytes);
+	return take_blob(c, from, d, e);
+}
+
 static int read_base(struct build_context *c, const struct recipe_image *r,
 		     const struct descriptor *found, const struct layout *layout,
 		     struct manifest *manifest, struct image_config *config, struct err *e)
 {
 	AUTO(buf) text = BUF_INIT(LIMIT_MANIFEST_BYTES);
-	if (take_blob(c, layout, found, e) < 0 ||
+	if (take_document(c, layout, found, LIMIT_MANIFEST_BYTES, e) < 0 ||
 	    store_blob_read(&c->store, &found->digest, &text, e) < 0 ||
 	    manifest_parse(buf_text(&text), text.len, "base manifest", manifest, e) < 0 ||
-	    take_blob(c, layout, &manifest->config, e) < 0)
+	    take_document(c, layout, &manifest->config, LIMIT_CONFIG_BYTES, e) < 0)
 		return -1;
 	AUTO(buf) config_text = BUF_INIT(LIMIT_CONFIG_BYTES);
 	if (store_blob_read(&c->store, &manifest->config.digest, &config_text, e) < 0 ||

@@ -49,12 +49,14 @@ static size_t utf8_decode(const char *text, size_t len, uint32_t *ret_code)
 	return need;
 }
 
-/* What can move a terminal's cursor, start a line or reorder what is shown (CVE-2021-42574). */
+/* What can move a terminal's cursor, start a line, reorder what is shown (CVE-2021-42574) or be
+ * there without being seen. */
 static bool drives_display(uint32_t code)
 {
 	return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c ||
-	       code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
-	       (code >= 0x2066 && code <= 0x2069);
+	       (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+	       (code >= 0x2060 && code <= 0x206f) || code == 0xfeff ||
+	       (code >= 0xe0000 && code <= 0xe007f);
 }
 
 struct str str_of(const char *text)

@@ -177,6 +177,8 @@ static void test_str_printable(void **state)
 	expect_printable("\xc2\x9b", 2, "\\xc2\\x9b");		/* C1: CSI */
 	expect_printable("\xe2\x80\xae", 3, "\\xe2\\x80\\xae"); /* U+202E */
 	expect_printable("\xe2\x81\xa6", 3, "\\xe2\\x81\\xa6"); /* U+2066 */
+	expect_printable("\xe2\x80\x8b", 3, "\\xe2\\x80\\x8b"); /* U+200B */
+	expect_printable("\xef\xbb\xbf", 3, "\\xef\\xbb\\xbf"); /* U+FEFF */
 	expect_printable("\xff"
 			 "a\xc3",
 			 3, "\\xffa\\xc3"); /* not UTF-8 */
