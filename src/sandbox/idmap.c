@@ -217,27 +217,43 @@ static int write_map(const struct map *m, pid_t pid, struct err *e)
 			   "else run as an ordinary user");
 }
 
-static int run_helper(const struct map *m, pid_t pid, struct err *e)
-{
+/* The command line of a map's helper. */
+struct helper_args {
 	char text[6][16];
+	const char *argv[9];
+};
+
+static int prepare_helper(const struct map *m, pid_t pid, struct helper_args *a, struct err *e)
+{
 	const uint32_t numbers[6] = {(uint32_t)pid,  m->inside_first, m->first,
 				     m->inside_rest, m->rest,	      SUBIDS};
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-		snprintf(text[i], sizeof(text[i]), "%u", numbers[i]);
-	const char *const argv[] = {m->helper, text[0], text[1], text[2], "1",
-				    text[3],   text[4], text[5], NULL};
-	if (check_helper(m->helper, e) < 0)
-		return -1;
-	if (proc_run(argv, e) == 0)
+		snprintf(a->text[i], sizeof(a->text[i]), "%u", numbers[i]);
+	const char *const argv[] = {m->helper,	a->text[0], a->text[1], a->text[2], "1",
+				    a->text[3], a->text[4], a->text[5], NULL};
+	_Static_assert(sizeof(argv) == sizeof(a->argv), "as many words");
+	memcpy(a->argv, argv, sizeof(argv));
+	return check_helper(m->helper, e);
+}
+
+/* Both at once: starting them is most of what a sandbox costs an ordinary user. */
+static int run_helpers(const struct map maps[2], pid_t pid, struct err *e)
+{
+	struct helper_args args[2];
+	for (size_t i = 0; i < 2; i++)
+		if (prepare_helper(&maps[i], pid, &args[i], e) < 0)
+			return -1;
+	if (proc_run_both(args[0].argv, args[1].argv, e) == 0)
 		return 0;
 	return e->code == ERR_INTERRUPTED ? -1 : err_recode(e, ERR_SANDBOX, "sandbox/idmap");
 }
 
 static int write_maps(const struct map maps[2], pid_t pid, struct err *e)
 {
-	bool direct = may_write_maps();
+	if (!may_write_maps())
+		return run_helpers(maps, pid, e);
 	for (size_t i = 0; i < 2; i++)
-		if ((direct ? write_map(&maps[i], pid, e) : run_helper(&maps[i], pid, e)) < 0)
+		if (write_map(&maps[i], pid, e) < 0)
 			return -1;
 	return 0;
 }

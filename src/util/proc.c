@@ -226,38 +226,80 @@ static int report(const char *name, const struct proc_status *status, struct buf
 		       status->code, output->len > 0 ? ": " : "", buf_text(output));
 }
 
-int proc_run(const char *const *argv, struct err *e)
+/* A helper that runs; its output is collected when it is waited for. */
+struct helper {
+	const char *name;
+	struct proc p;
+	int output_fd;
+	int failed_fd; /* an error number, if it could not be executed */
+};
+#define HELPER_INIT                                                                            \
+	{                                                                                      \
+		.p = PROC_INIT, .output_fd = -1, .failed_fd = -1                               \
+	}
+
+static void helper_cleanup(struct helper *h)
 {
-	AUTO(proc) p = PROC_INIT;
-	AUTO(buf) output = BUF_INIT(OUTPUT_MAX);
-	int out[2], failed[2], error = 0;
-	struct proc_status status;
+	proc_cleanup(&h->p);
+	mem_close_cleanup(&h->output_fd);
+	mem_close_cleanup(&h->failed_fd);
+}
+
+static int helper_start(struct helper *h, const char *const *argv, struct err *e)
+{
+	int out[2], failed[2];
 	bool is_child = false;
 
 	BUG_IF(!argv[0] || argv[0][0] != '/');
+	h->name = argv[0];
 	if (pipe2(out, O_CLOEXEC) < 0)
 		return err_sys(e, "cannot make a pipe");
-	AUTO_CLOSE int out_read = out[0];
+	h->output_fd = out[0];
 	AUTO_CLOSE int out_write = out[1];
 	if (pipe2(failed, O_CLOEXEC) < 0)
 		return err_sys(e, "cannot make a pipe");
-	AUTO_CLOSE int failed_read = failed[0];
+	h->failed_fd = failed[0];
 	AUTO_CLOSE int failed_write = failed[1];
-	if (fcntl(out_read, F_SETFL, O_NONBLOCK) < 0)
+	if (fcntl(h->output_fd, F_SETFL, O_NONBLOCK) < 0)
 		return err_sys(e, "cannot set up a pipe");
-	if (proc_fork(&p, &is_child, e) < 0)
+	if (proc_fork(&h->p, &is_child, e) < 0)
 		return -1;
 	if (is_child)
 		exec_helper(argv, out_write, failed_write);
-	mem_close_cleanup(&out_write);
-	mem_close_cleanup(&failed_write);
-	if (collect(&p, out_read, &output, &status, e) < 0)
+	return 0;
+}
+
+static int helper_finish(struct helper *h, struct err *e)
+{
+	AUTO(buf) output = BUF_INIT(OUTPUT_MAX);
+	struct proc_status status;
+	int error = 0;
+
+	if (collect(&h->p, h->output_fd, &output, &status, e) < 0)
 		return -1;
-	if (read(failed_read, &error, sizeof(error)) == sizeof(error)) {
+	if (read(h->failed_fd, &error, sizeof(error)) == sizeof(error)) {
 		errno = error;
-		return err_sys(e, "cannot run '%s'", argv[0]);
+		return err_sys(e, "cannot run '%s'", h->name);
 	}
-	return report(argv[0], &status, &output, e);
+	return report(h->name, &status, &output, e);
+}
+
+int proc_run(const char *const *argv, struct err *e)
+{
+	AUTO(helper) h = HELPER_INIT;
+
+	return helper_start(&h, argv, e) < 0 ? -1 : helper_finish(&h, e);
+}
+
+int proc_run_both(const char *const *first, const char *const *second, struct err *e)
+{
+	AUTO(helper) one = HELPER_INIT;
+	AUTO(helper) other = HELPER_INIT;
+
+	if (helper_start(&one, first, e) < 0 || helper_start(&other, second, e) < 0 ||
+	    helper_finish(&one, e) < 0)
+		return -1;
+	return helper_finish(&other, e);
 }
 
 int proc_interrupt_fd(void)

@@ -16,7 +16,10 @@ struct proc {
 	pid_t pid;
 	int pidfd; /* -1: none */
 };
-#define PROC_INIT { .pid = -1, .pidfd = -1 }
+#define PROC_INIT                                                                              \
+	{                                                                                      \
+		.pid = -1, .pidfd = -1                                                         \
+	}
 /* Kills and reaps a child that still runs. */
 void proc_cleanup(struct proc *p);
 
@@ -33,8 +36,12 @@ int proc_wait(struct proc *p, int timeout_ms, bool *ret_ended, struct proc_statu
 /* Runs argv[0] (absolute) with empty environment and stdin /dev/null, waits, gives its combined
  * output (capped at 64 KiB) for the error text. Non-zero exit is ERR_SYSTEM "system/helper". */
 int proc_run(const char *const *argv, struct err *e) WARN_UNUSED;
+/* Likewise, two at the same time; an error is of the first that failed, and ends the other. */
+int proc_run_both(const char *const *first, const char *const *second,
+		  struct err *e) WARN_UNUSED;
 
-/* SIGINT and SIGTERM as an fd: blocks them and gives a signalfd; idempotent. Long waits poll it. */
+/* SIGINT and SIGTERM as an fd: blocks them and gives a signalfd; idempotent. Long waits poll
+ * it. */
 int proc_interrupt_fd(void);
 /* True once an interruption was seen; sets ERR_INTERRUPTED if `e` is given. */
 bool proc_interrupted(struct err *e);
