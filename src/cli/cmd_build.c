@@ -121,8 +121,7 @@ static int parse_options(const struct command *self, struct build_command *b, in
 			b->evidence = true;
 			break;
 		case 'h':
-			command_help(self);
-			return EXIT_OK;
+			return command_help(self);
 		case ':':
 			return command_usage_error(self, "option '%s' needs a value",
 						   argv[optind - 1]);

@@ -18,11 +18,7 @@
 #include "util/str.h"
 
 static const struct command *const commands[] = {
-	&command_build,
-	&command_verify,
-	&command_check,
-	&command_policy,
-	&command_clean,
+	&command_build, &command_verify, &command_check, &command_policy, &command_clean,
 };
 
 static const char global_help[] =
@@ -180,9 +176,12 @@ static int harden(struct err *e)
 	if (getauxval(AT_SECURE))
 		return err_set(e, ERR_POLICY, "cli/setuid",
 			       "stacker must not be installed setuid");
-	for (int fd = 0; fd < 3; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+	for (int fd = 0; fd < 3; fd++) {
+		/* A result that goes nowhere is a failure: what is written there must fail. */
+		int flags = fd == STDOUT_FILENO ? O_RDONLY : O_RDWR;
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", flags) != fd)
 			return err_sys(e, "cannot open /dev/null");
+	}
 	if (close_range(3, ~0u, 0) < 0)
 		return err_sys(e, "cannot close inherited descriptors");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
