@@ -559,6 +559,20 @@ st10() {
 	"$STACKER" clean
 }
 
+# Every process of ours in its own confinement, as if its code had been taken over.
+roles() {
+	local role column=2
+	for role in unpacker packer lister remover fetcher; do
+		mkdir "$role"
+		"$SECBIN/sec_roles" "$role" "$role" >"$role.got"
+		awk -v n="$column" '!/^#/ && $1 != "attempt" { print $1, $n }' "$TESTS/security/golden/roles.txt" \
+			>"$role.golden"
+		[ "$(wc -l <"$role.golden")" -gt 80 ]
+		diff "$role.golden" "$role.got" >&2 || fail "the $role differs from the golden list"
+		column=$((column + 1))
+	done
+}
+
 row ST01 st01 "file rewritten, cut, replaced while read" "opened once, copied by fd, the copy hashed, fstat before and after"
 row ST02 st02 "links out of the tree, out of an image, fifo, socket, device" "links are imported as links; regular files only; lookups end at the image's root"
 row ST03 st03 "state directory that is a link, another's, open to others, or below such" "O_NOFOLLOW, owner and mode of it and of all above and inside"
@@ -569,3 +583,4 @@ row ST07 st07 "SIGKILL, ENOSPC, EIO at each call that writes" "unnamed file, fsy
 row ST08 st08 "a step writes to a file of a lower layer in 12 ways" "overlay copies up; trees are never linked or bound writable"
 row ST09 st09 "page cache by AF_ALG, AF_RXRPC, xfrm, vmsplice, tee" "not in the step's list; blobs hashed again after the step"
 row ST10 st10 "secrets in environment, netrc, URLs, redirects, asked for by recipe" "clean environments, user info refused unprinted; nothing in output, log, store, layers"
+row roles roles "87 attempts each by unpacker, packer, lister, remover, fetcher: exec, sockets, host files, ptrace, mounts" "a seccomp list, capabilities, Landlock rights and a read-only root of its own; golden/roles.txt"
