@@ -98,7 +98,18 @@ static int prefer_for_oom(struct err *e)
 	return 0;
 }
 
-static int start_child(int channel, struct err *e)
+/* What needs no ids. Before anything is mounted: nothing may propagate back to the host. */
+static int prepare_child(const struct namespace_spec *spec, struct err *e)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_sys(e, "cannot make the mounts of a sandbox private");
+	setsid();
+	if (prefer_for_oom(e) < 0)
+		return -1;
+	return spec->meanwhile ? spec->meanwhile(e) : 0;
+}
+
+static int start_child(const struct namespace_spec *spec, int channel, struct err *e)
 {
 	/* The parent is outside our pid namespace, so that getppid() says 0 whether it lives or
 	 * not: the channel tells. Dumpable, because /proc/PID/uid_map belongs to root otherwise
@@ -106,16 +117,16 @@ static int start_child(int channel, struct err *e)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
 		return err_sys(e, "cannot prepare a sandbox process");
-	if (!tell(channel) || !listen_for(channel))
+	if (!tell(channel))
+		_exit(1);
+	int r = prepare_child(spec, e);
+	/* Also after a failure: the parent would take our end for one of its mapping. */
+	if (!listen_for(channel))
 		_exit(1);
 	/* Its root is the group that we are in by now, whose name does not show then. */
-	if (unshare(CLONE_NEWCGROUP) < 0)
+	if (r == 0 && unshare(CLONE_NEWCGROUP) < 0)
 		return clone_failed(e);
-	/* Before anything is mounted: nothing may propagate back to the host. */
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return err_sys(e, "cannot make the mounts of a sandbox private");
-	setsid();
-	return prefer_for_oom(e);
+	return r;
 }
 
 static int start_parent(const struct namespace_spec *spec, const struct proc *child,
@@ -152,7 +163,7 @@ int namespace_spawn(const struct namespace_spec *spec, struct proc *ret, bool *r
 	*ret_is_child = pid == 0;
 	if (pid == 0) {
 		close(TAKE_FD(ours));
-		if (start_child(theirs, e) < 0)
+		if (start_child(spec, theirs, e) < 0)
 			return -1;
 		*ret_channel = TAKE_FD(theirs);
 		return 0;

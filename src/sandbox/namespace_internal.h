@@ -19,6 +19,9 @@ struct namespace_spec {
 	uint64_t
 		nproc; /* processes that the namespace may hold for its creator; 0: unlimited */
 	const struct cgroup *cgroup; /* that the child is put into before it runs; or NULL */
+	/* Done in the child while the parent has its ids mapped, which takes an ordinary user
+	 * as long as most of the rest; with all capabilities over the namespaces, as nobody. */
+	int (*meanwhile)(struct err *e);
 };
 
 /* Returns twice, as fork does. The child is held by `ret`, dies with its parent, has default

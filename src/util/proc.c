@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -21,7 +22,7 @@
 #include "util/clock.h"
 #include "util/mem.h"
 
-enum { OUTPUT_MAX = 64 * 1024, EXIT_CANNOT_EXEC = 127 };
+enum { OUTPUT_MAX = 64 * 1024, EXIT_ORPHANED = 127 };
 
 static int interrupt_fd = -1;
 
@@ -66,13 +67,28 @@ void proc_cleanup(struct proc *p)
 	errno = saved;
 }
 
+/* The number cannot be another's yet: nobody but us reaps the child. */
+static int hold(struct proc *ret, pid_t pid, struct err *e)
+{
+	int pidfd = pidfd_open_cloexec(pid);
+
+	if (pidfd < 0) {
+		err_sys(e, "cannot make a process handle");
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		return -1;
+	}
+	*ret = (struct proc){.pid = pid, .pidfd = pidfd};
+	return 0;
+}
+
 /* The child's part of the fork: from here on it dies with its parent. */
 static void tie_to_parent(int parent_pidfd)
 {
 	/* The parent may have died before the prctl. getppid() cannot tell, since it is 0 for
 	 * the first process of a new pid namespace; the parent's pidfd can. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || is_readable(parent_pidfd))
-		_exit(EXIT_CANNOT_EXEC);
+		_exit(EXIT_ORPHANED);
 }
 
 int proc_fork(struct proc *ret, bool *ret_is_child, struct err *e)
@@ -90,15 +106,8 @@ int proc_fork(struct proc *ret, bool *ret_is_child, struct err *e)
 		*ret_is_child = true;
 		return 0;
 	}
-	/* The number cannot be another's yet: nobody but us reaps the child. */
-	int pidfd = pidfd_open_cloexec(pid);
-	if (pidfd < 0) {
-		err_sys(e, "cannot make a process handle");
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
+	if (hold(ret, pid, e) < 0)
 		return -1;
-	}
-	*ret = (struct proc){.pid = pid, .pidfd = pidfd};
 	*ret_is_child = false;
 	return 0;
 }
@@ -151,26 +160,51 @@ int proc_wait(struct proc *p, int timeout_ms, bool *ret_ended, struct proc_statu
 	return 0;
 }
 
-/* Async-signal-safe up to the exec; an error number goes up `error_fd`, which closes on exec.
- */
-static _Noreturn void exec_helper(const char *const *argv, int output_fd, int error_fd)
+/* Standard files, signals as after login (ignored ones would survive the exec). */
+static int spawn(pid_t *ret_pid, const char *const *argv, int output_fd,
+		 posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes)
 {
 	static char *const no_env[] = {NULL};
 	char *const *args;
-	sigset_t none;
-	int null_fd = openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC);
+	sigset_t none, pipe_only;
 
-	memcpy(&args, &argv, sizeof(args)); /* execve promises not to write, but not in C */
+	memcpy(&args, &argv, sizeof(args)); /* it promises not to write, but not in C */
 	sigemptyset(&none);
-	signal(SIGPIPE, SIG_DFL); /* ignored signals, unlike handled ones, survive the exec */
-	if (null_fd >= 0 && dup2(null_fd, STDIN_FILENO) >= 0 &&
-	    dup2(output_fd, STDOUT_FILENO) >= 0 && dup2(output_fd, STDERR_FILENO) >= 0 &&
-	    sigprocmask(SIG_SETMASK, &none, NULL) == 0)
-		execve(argv[0], args, no_env);
-	int error = errno;
-	while (write(error_fd, &error, sizeof(error)) < 0 && errno == EINTR)
-		;
-	_exit(EXIT_CANNOT_EXEC);
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	int error =
+		posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	if (error == 0)
+		error = posix_spawn_file_actions_adddup2(files, output_fd, STDOUT_FILENO);
+	if (error == 0)
+		error = posix_spawn_file_actions_adddup2(files, output_fd, STDERR_FILENO);
+	if (error == 0)
+		error = posix_spawnattr_setsigmask(attributes, &none);
+	if (error == 0)
+		error = posix_spawnattr_setsigdefault(attributes, &pipe_only);
+	if (error == 0)
+		error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK |
+								     POSIX_SPAWN_SETSIGDEF);
+	return error ? error : posix_spawn(ret_pid, argv[0], files, attributes, args, no_env);
+}
+
+/* Not by fork, which would copy our page tables: a sandbox waits for two helpers. An error
+ * number. */
+static int spawn_helper(pid_t *ret_pid, const char *const *argv, int output_fd)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	int error = posix_spawn_file_actions_init(&files);
+
+	if (error)
+		return error;
+	error = posix_spawnattr_init(&attributes);
+	if (error == 0) {
+		error = spawn(ret_pid, argv, output_fd, &files, &attributes);
+		posix_spawnattr_destroy(&attributes);
+	}
+	posix_spawn_file_actions_destroy(&files);
+	return error;
 }
 
 /* Keeps the first 64 KiB and drops the rest, so that the child never blocks. */
@@ -231,24 +265,21 @@ struct helper {
 	const char *name;
 	struct proc p;
 	int output_fd;
-	int failed_fd; /* an error number, if it could not be executed */
 };
 #define HELPER_INIT                                                                            \
 	{                                                                                      \
-		.p = PROC_INIT, .output_fd = -1, .failed_fd = -1                               \
+		.p = PROC_INIT, .output_fd = -1                                                \
 	}
 
 static void helper_cleanup(struct helper *h)
 {
 	proc_cleanup(&h->p);
 	mem_close_cleanup(&h->output_fd);
-	mem_close_cleanup(&h->failed_fd);
 }
 
 static int helper_start(struct helper *h, const char *const *argv, struct err *e)
 {
-	int out[2], failed[2];
-	bool is_child = false;
+	int out[2];
 
 	BUG_IF(!argv[0] || argv[0][0] != '/');
 	h->name = argv[0];
@@ -256,31 +287,21 @@ static int helper_start(struct helper *h, const char *const *argv, struct err *e
 		return err_sys(e, "cannot make a pipe");
 	h->output_fd = out[0];
 	AUTO_CLOSE int out_write = out[1];
-	if (pipe2(failed, O_CLOEXEC) < 0)
-		return err_sys(e, "cannot make a pipe");
-	h->failed_fd = failed[0];
-	AUTO_CLOSE int failed_write = failed[1];
 	if (fcntl(h->output_fd, F_SETFL, O_NONBLOCK) < 0)
 		return err_sys(e, "cannot set up a pipe");
-	if (proc_fork(&h->p, &is_child, e) < 0)
-		return -1;
-	if (is_child)
-		exec_helper(argv, out_write, failed_write);
-	return 0;
+	errno = spawn_helper(&h->p.pid, argv, out_write);
+	if (errno != 0)
+		return err_sys(e, "cannot run '%s'", h->name);
+	return hold(&h->p, h->p.pid, e);
 }
 
 static int helper_finish(struct helper *h, struct err *e)
 {
 	AUTO(buf) output = BUF_INIT(OUTPUT_MAX);
 	struct proc_status status;
-	int error = 0;
 
 	if (collect(&h->p, h->output_fd, &output, &status, e) < 0)
 		return -1;
-	if (read(h->failed_fd, &error, sizeof(error)) == sizeof(error)) {
-		errno = error;
-		return err_sys(e, "cannot run '%s'", h->name);
-	}
 	return report(h->name, &status, &output, e);
 }
 
