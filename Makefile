@@ -158,6 +158,11 @@ $(OUT)/security/%: tests/security/%.c $(LIB) $(OUT)/flags
 	$(Q)$(COMPILE) -Itests/security -Wno-missing-prototypes $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< $(LIB) \
 		$(PKG_LIBS) $(LDLIBS)
 
+$(OUT)/bench/%: tests/bench/%.c $(LIB) $(OUT)/flags
+	@mkdir -p $(@D)
+	$(call say,BENCH,$<)
+	$(Q)$(COMPILE) -Wno-missing-prototypes $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(PKG_LIBS) $(LDLIBS)
+
 # stacker with switches that take protections away, for the ablations of the security tests: the
 # released objects, with functions replaced by the linker. The released program has no switch.
 ABLATED := policy_load seccomp_program_install seccomp_program_install_watched caps_restrict \
@@ -229,14 +234,14 @@ fuzz-run: $(FUZZ_BINARIES)
 bench: deps-dev ## measure a no-op build and a sandboxed step, beside peers
 	@+$(MAKE) --no-print-directory -j$(JOBS) all
 	@+test -e $(BUILD)/demo/oci/index.json || $(MAKE) --no-print-directory demo
-	@STACKER=$(BUILD)/stacker ./tests/bench/run.sh $(BUILD)
+	@STACKER=$(BUILD)/stacker BENCH_STEP=$(OUT)/bench/bench_step ./tests/bench/run.sh $(BUILD)
 
 .PHONY: check-layers
 check-layers: ## check which module includes which
 	@./tests/lib/check_layers.sh src
 
 C_FILES := $(sort $(wildcard src/*/*.[ch] include/stacker/*.h tests/unit/*.[ch] tests/fuzz/*.[ch] tests/probes/*.c \
-	tests/security/*.[ch]))
+	tests/security/*.[ch] tests/bench/*.c))
 .PHONY: format-check lint
 format-check: ## check that clang-format would change nothing
 	@clang-format --dry-run --Werror $(C_FILES)
