@@ -58,6 +58,7 @@ script_env() {
 	[ -z "${FOREIGN_GOLDEN:-}" ] || printf '%s\n' FOREIGN_GOLDEN="$FOREIGN_GOLDEN"
 }
 
+# shellcheck disable=SC2016 # for the inner shell
 # run_script AREA WHO: its lines to logs/AREA.WHO, its diagnostics to logs/AREA.WHO.err.
 run_script() {
 	local area=$1 who=$2 work=$top/work-$1-$2 out=$top/logs/$1.$2 environment uid gid

@@ -70,7 +70,7 @@ build() {
 
 # What the step of 'app' printed.
 said() {
-	sed -n 's/^app: //p' "${1:-log}"
+	sed -n 's/^app: //p' log
 }
 
 build_ok() {
