@@ -197,6 +197,12 @@ static bool delegated(int own_fd)
 	return false;
 }
 
+/* Pid 1 of the sandbox is ours, not the step's. */
+static bool limit_pids(const struct cgroup_dir *d, const struct sandbox_limits *limits)
+{
+	return limits->processes == 0 || write_number(d->fd, "pids.max", limits->processes + 1);
+}
+
 static bool limit_v2(const struct cgroup_dir *d, const struct sandbox_limits *limits)
 {
 	/* Absent where the kernel has no swap. */
@@ -204,7 +210,7 @@ static bool limit_v2(const struct cgroup_dir *d, const struct sandbox_limits *li
 	(void)write_text(d->fd, "memory.oom.group", "1");
 	return (limits->memory_bytes == 0 ||
 		write_number(d->fd, "memory.max", limits->memory_bytes)) &&
-	       (limits->processes == 0 || write_number(d->fd, "pids.max", limits->processes));
+	       limit_pids(d, limits);
 }
 
 static bool create_v2_in(struct cgroup *ret, const char *root, const char *path,
@@ -272,8 +278,7 @@ void cgroup_create(struct cgroup *ret, const char *root, const char *membership,
 	if (ret->memory.kind != EVIDENCE_CGROUP_NONE &&
 	    !limit_v1_memory(&ret->memory, limits->memory_bytes))
 		remove_dir(&ret->memory);
-	if (ret->pids.kind != EVIDENCE_CGROUP_NONE && limits->processes > 0 &&
-	    !write_number(ret->pids.fd, "pids.max", limits->processes))
+	if (ret->pids.kind != EVIDENCE_CGROUP_NONE && !limit_pids(&ret->pids, limits))
 		remove_dir(&ret->pids);
 	ret->counts_pids = ret->pids.kind != EVIDENCE_CGROUP_NONE;
 }
@@ -286,20 +291,31 @@ void cgroup_create_here(struct cgroup *ret, const struct sandbox_limits *limits)
 		cgroup_create(ret, "/sys/fs/cgroup", buf_text(&membership), limits);
 }
 
-static int add_to(const struct cgroup_dir *d, pid_t pid, struct err *e)
+int cgroup_clone_fd(const struct cgroup *c)
 {
-	if (d->kind == EVIDENCE_CGROUP_NONE ||
-	    write_number(d->fd, "cgroup.procs", (uint64_t)pid))
+	return c->memory.kind == EVIDENCE_CGROUP_V2 ? c->memory.fd : -1;
+}
+
+/* "0" is the calling thread; "tasks" moves it alone, for which there is nothing to wait. */
+static int move_self(const struct cgroup_dir *d, int to_fd, struct err *e)
+{
+	if (d->kind != EVIDENCE_CGROUP_V1 || write_text(to_fd, "tasks", "0"))
 		return 0;
-	err_sys(e, "cannot put a sandbox into its control group '%s'", d->name);
+	err_sys(e, "cannot enter or leave the control group '%s' of a step", d->name);
 	return err_recode(e, ERR_SANDBOX, "sandbox/cgroup");
 }
 
-int cgroup_add(const struct cgroup *c, pid_t pid, struct err *e)
+int cgroup_enter(const struct cgroup *c, struct err *e)
 {
-	if (add_to(&c->memory, pid, e) < 0)
+	if (move_self(&c->memory, c->memory.fd, e) < 0)
 		return -1;
-	return add_to(&c->pids, pid, e);
+	return move_self(&c->pids, c->pids.fd, e);
+}
+
+int cgroup_leave(const struct cgroup *c, struct err *e)
+{
+	int r = move_self(&c->memory, c->memory.parent_fd, e);
+	return move_self(&c->pids, c->pids.parent_fd, e) < 0 ? -1 : r;
 }
 
 enum evidence_cgroup cgroup_limits_pids(const struct cgroup *c)

@@ -38,7 +38,15 @@ void cgroup_create(struct cgroup *ret, const char *root, const char *membership,
 		   const struct sandbox_limits *limits);
 /* As above, of this machine and process. */
 void cgroup_create_here(struct cgroup *ret, const struct sandbox_limits *limits);
-int cgroup_add(const struct cgroup *c, pid_t pid, struct err *e) WARN_UNUSED;
+/*
+ * Starting a child in the group. Moving another process there makes the kernel wait for its
+ * grace periods, ten milliseconds and more; being born there does not. Version 2 takes the fd
+ * of the group for clone3 (CLONE_INTO_CGROUP), -1 if there is none; with version 1 the caller,
+ * which must have no threads, goes in itself for the time of the clone.
+ */
+int cgroup_clone_fd(const struct cgroup *c);
+int cgroup_enter(const struct cgroup *c, struct err *e) WARN_UNUSED;
+int cgroup_leave(const struct cgroup *c, struct err *e) WARN_UNUSED;
 /* What limits the processes: NONE, V1 or V2. */
 enum evidence_cgroup cgroup_limits_pids(const struct cgroup *c);
 /* MEMORY or PROCESSES once one of them was refused anything. */

@@ -111,7 +111,9 @@ static void sum_processes(int proc_fd, bool exact, uint64_t tasks_max, struct pr
 		uint64_t pid;
 		if (tasks_max > 0 && sum->tasks > tasks_max)
 			break;
-		if (num_parse_u64(entry->d_name, strlen(entry->d_name), INT32_MAX, &pid))
+		/* Pid 1 is ours, not the step's, and shows to root only. */
+		if (num_parse_u64(entry->d_name, strlen(entry->d_name), INT32_MAX, &pid) &&
+		    pid != 1)
 			add_process(proc_fd, entry->d_name, exact, sum);
 	}
 	closedir(dir);

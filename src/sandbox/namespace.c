@@ -1,7 +1,7 @@
 /*
- * User, mount, pid, net, ipc and uts namespaces in one clone3, the cgroup namespace once the
- * child is in its group. Parent and child talk over a socket pair: "ready" from the child, then
- * the parent writes the id maps, then "go".
+ * User, mount, pid, net, ipc, uts and cgroup namespaces in one clone3, the last once more in
+ * the child. Parent and child talk over a socket pair: "ready" from the child, then the parent
+ * writes the id maps, then "go".
  */
 #include "sandbox/namespace_internal.h"
 
@@ -24,7 +24,7 @@
 
 #define NAMESPACES                                                                             \
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS |            \
-	 CLONE_NEWIPC)
+	 CLONE_NEWIPC | CLONE_NEWCGROUP)
 
 #define OOM_SCORE "1000" /* the highest: always allowed, whatever the caller's is */
 
@@ -70,6 +70,21 @@ static long clone_limited(struct clone_args *args, const struct namespace_spec *
 		       (is_root && setresuid(0, -1u, -1u) < 0));
 	errno = saved;
 	return pid;
+}
+
+/* Into the control group, if there is one, which the parent has to leave then. */
+static long clone_grouped(struct clone_args *args, const struct namespace_spec *spec,
+			  struct err *e)
+{
+	int fd = spec->cgroup ? cgroup_clone_fd(spec->cgroup) : -1;
+	if (fd >= 0) {
+		args->flags |= CLONE_INTO_CGROUP;
+		args->cgroup = (uint64_t)fd;
+	}
+	if (spec->cgroup && cgroup_enter(spec->cgroup, e) < 0)
+		return -1;
+	long pid = clone_limited(args, spec);
+	return pid < 0 ? clone_failed(e) : pid;
 }
 
 static bool tell(int channel)
@@ -123,8 +138,9 @@ static int start_child(const struct namespace_spec *spec, int channel, struct er
 	/* Also after a failure: the parent would take our end for one of its mapping. */
 	if (!listen_for(channel))
 		_exit(1);
-	/* Its root is the group that we are in by now, whose name does not show then. */
-	if (r == 0 && unshare(CLONE_NEWCGROUP) < 0)
+	/* The one of the clone has our parent's group as its root; in a new one it is our own,
+	 * whose name does not show then. */
+	if (r == 0 && spec->cgroup && unshare(CLONE_NEWCGROUP) < 0)
 		return clone_failed(e);
 	return r;
 }
@@ -135,8 +151,7 @@ static int start_parent(const struct namespace_spec *spec, const struct proc *ch
 	if (!listen_for(channel))
 		return err_set(e, ERR_SANDBOX, "sandbox/namespaces",
 			       "a sandbox process died before it started");
-	if ((spec->cgroup && cgroup_add(spec->cgroup, child->pid, e) < 0) ||
-	    sandbox_idmap_write(spec->idmap, child->pid, e) < 0)
+	if (sandbox_idmap_write(spec->idmap, child->pid, e) < 0)
 		return -1;
 	if (!tell(channel))
 		return err_set(e, ERR_SANDBOX, "sandbox/namespaces",
@@ -157,9 +172,7 @@ int namespace_spawn(const struct namespace_spec *spec, struct proc *ret, bool *r
 		.pidfd = (uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	long pid = clone_limited(&args, spec);
-	if (pid < 0)
-		return clone_failed(e);
+	long pid = clone_grouped(&args, spec, e);
 	*ret_is_child = pid == 0;
 	if (pid == 0) {
 		close(TAKE_FD(ours));
@@ -170,7 +183,9 @@ int namespace_spawn(const struct namespace_spec *spec, struct proc *ret, bool *r
 	}
 	AUTO(proc) child = {.pid = (pid_t)pid, .pidfd = pidfd};
 	close(TAKE_FD(theirs));
-	if (start_parent(spec, &child, ours, e) < 0)
+	if (spec->cgroup && cgroup_leave(spec->cgroup, pid < 0 ? NULL : e) < 0)
+		return -1;
+	if (pid < 0 || start_parent(spec, &child, ours, e) < 0)
 		return -1;
 	*ret_channel = TAKE_FD(ours);
 	*ret = child;

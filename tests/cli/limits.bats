@@ -54,6 +54,17 @@ expect_limit() {
 	expect_limit sandbox/process-limit processes "the step of 'app' ran out of processes (limit 50"
 }
 
+@test "limits: processes at their edge" {
+	limited "processes: 1" "echo x > /x; sleep 1 & wait"
+	expect_limit sandbox/process-limit processes "limit 1"
+	limited "processes: 1" "echo x > /x; read -t 1 y < /dev/zero || true"
+	run stacker build
+	expect_success
+	limited "processes: 2" "echo x > /x; sleep 1 & wait"
+	run stacker build
+	expect_success
+}
+
 @test "limits: a real fork bomb" {
 	limited "processes: 100" 'f() { f | f & }; f; sleep 20'
 	STACKER_TIMEOUT=60 expect_limit sandbox/process-limit processes "limit 100"
