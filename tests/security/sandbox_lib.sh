@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# What the rows of the sandbox share: projects, builds, assertions. Sourced by sandbox.sh.
+# What the rows of the sandbox share: projects, builds, assertions. Sourced by sandbox.sh, which
+# sets `port` and `abstract`.
+# shellcheck disable=SC2154,SC2001
 
 fail() {
 	echo "$*" >&2

@@ -147,6 +147,13 @@ static int tool_forks(char **argv)
 	return 0;
 }
 
+/* Whoever got all that it asked for keeps it for a while, so that a limit can be seen. */
+static void hold_if(int got_all)
+{
+	if (got_all)
+		sleep(3);
+}
+
 /* memory MIB: touched, one at a time. */
 static int tool_memory(char **argv)
 {
@@ -158,6 +165,7 @@ static int tool_memory(char **argv)
 			break;
 		memset(p, 1, MIB);
 	}
+	hold_if(i == number(argv, 0));
 	printf("%ld %s\n", i, strerrorname_np(errno));
 	return 0;
 }
@@ -174,6 +182,7 @@ static int tool_fill(char **argv)
 	for (i = 0; i < number(argv, 1); i++)
 		if (write(fd, block, sizeof(block)) != (ssize_t)sizeof(block))
 			break;
+	hold_if(i == number(argv, 1));
 	printf("%ld %s\n", i, strerrorname_np(errno));
 	return 0;
 }
