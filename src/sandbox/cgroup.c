@@ -366,7 +366,7 @@ uint64_t cgroup_memory_peak(const struct cgroup *c)
 	return peak;
 }
 
-void cgroup_remove(struct cgroup *c)
+void cgroup_cleanup(struct cgroup *c)
 {
 	remove_dir(&c->memory);
 	remove_dir(&c->pids);

@@ -52,7 +52,7 @@ enum evidence_cgroup cgroup_limits_pids(const struct cgroup *c);
 /* MEMORY or PROCESSES once one of them was refused anything. */
 enum sandbox_limit cgroup_reached(const struct cgroup *c);
 uint64_t cgroup_memory_peak(const struct cgroup *c); /* 0: not known */
-/* Once nothing lives in it. */
-void cgroup_remove(struct cgroup *c);
+/* Removes the group, in which nothing may live any more. */
+void cgroup_cleanup(struct cgroup *c);
 
 #endif

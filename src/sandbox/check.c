@@ -14,6 +14,7 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "sandbox/cgroup_internal.h"
 #include "sandbox/idmap.h"
 #include "sandbox/run.h"
 #include "sandbox/worker.h"
@@ -348,6 +349,23 @@ static int probe_landlock(struct check *c, struct err *e)
 	return 0;
 }
 
+static int probe_cgroup(struct check *c, struct err *e)
+{
+	static const char *const kinds[] = {
+		[EVIDENCE_CGROUP_V1] = "version 1", [EVIDENCE_CGROUP_V2] = "version 2"};
+	AUTO(cgroup) group = CGROUP_INIT;
+	cgroup_create_here(&group, &c->policy->defaults);
+	enum evidence_cgroup memory = group.memory.kind, pids = cgroup_limits_pids(&group);
+	if (memory != EVIDENCE_CGROUP_NONE && pids != EVIDENCE_CGROUP_NONE) {
+		snprintf(c->detail, c->detail_len, "%s", kinds[memory]);
+		return 0;
+	}
+	err_set(e, ERR_SANDBOX, "sandbox/cgroup",
+		"no control group can be made for %s: a step's memory is limited at best effort",
+		memory == EVIDENCE_CGROUP_NONE ? "memory" : "processes");
+	return err_hint(e, "with systemd: systemd-run --user --scope stacker ...");
+}
+
 static int probe_core_pattern(struct check *c, struct err *e)
 {
 	AUTO(buf) text = BUF_INIT(256);
@@ -383,6 +401,7 @@ static const struct {
 	{"overlay", "overlay of layers", true, WORKER, probe_overlay},
 	{"step", "the whole sandbox of a step", true, WORKER, probe_step},
 	{"landlock", "Landlock for the fetcher", false, ALONE, probe_landlock},
+	{"cgroup", "limits of memory and processes", false, ALONE, probe_cgroup},
 	{"core-pattern", "core dumps stay in the sandbox", false, ALONE, probe_core_pattern},
 };
 

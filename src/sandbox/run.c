@@ -77,7 +77,7 @@ static void close_side(struct channels *c, int side)
 static void step_cleanup(struct step *s)
 {
 	proc_cleanup(&s->child);
-	cgroup_remove(&s->cgroup);
+	cgroup_cleanup(&s->cgroup);
 	meter_cleanup(&s->meter);
 	notify_cleanup(&s->notify);
 	seccomp_program_cleanup(&s->step_filter);

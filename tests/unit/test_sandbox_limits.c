@@ -168,7 +168,7 @@ static void test_no_cgroup(void **state)
 		assert_int_equal(c.memory.kind, EVIDENCE_CGROUP_NONE);
 		assert_int_equal(cgroup_limits_pids(&c), EVIDENCE_CGROUP_NONE);
 		assert_int_equal(cgroup_reached(&c), SANDBOX_LIMIT_NONE);
-		cgroup_remove(&c);
+		cgroup_cleanup(&c);
 	}
 	shell("test -z \"$(find $1 -name 'stacker-step-*')\"", dir);
 	fixture_own(&fx);
@@ -198,9 +198,9 @@ static void test_left_groups(void **state)
 	assert_int_equal(unlinkat(parent, "stacker-step-1-2-used", AT_REMOVEDIR), 0);
 	char name[CGROUP_NAME_MAX];
 	snprintf(name, sizeof(name), "%s", other.memory.name);
-	cgroup_remove(&other);
+	cgroup_cleanup(&other);
 	assert_int_equal(faccessat(parent, name, F_OK, 0), -1);
-	cgroup_remove(&c);
+	cgroup_cleanup(&c);
 }
 
 /* The group's name does not reach the step. */
