@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `make security`: the attack catalogue of rows.txt, each row as root and as an ordinary user.
+# `make security`: the attack catalogue of rows.txt, each row as root and as an ordinary user, both
+# at the same time.
 #
 # usage: run.sh [AREA...]   (all areas without one; rows of others are then not asked for)
 #
@@ -157,8 +158,9 @@ else
 		fi
 		started=$SECONDS
 		for who in "${whos[@]}"; do
-			run_script "$area" "$who"
+			run_script "$area" "$who" &
 		done
+		wait
 		echo "== $area ($((SECONDS - started)) s)"
 		show_area "$area"
 	done
