@@ -173,7 +173,7 @@ static int read_rules(const struct node *entry, struct policy_rule_vec *ret, str
 
 static int read_seccomp(const struct node *root, struct sandbox_policy *ret, struct err *e)
 {
-	for (size_t role = 0; role < POLICY_ROLES; role++) {
+	for (enum policy_role role = 0; role < POLICY_ROLES; role++) {
 		const struct node *list = node_get(root, policy_role_name(role));
 		if (require_kind(list, NODE_SEQUENCE, e) < 0)
 			return -1;

@@ -1,71 +1,121 @@
-/*
- * The step's resource limits. Every limit that a tool can see is set, so that the machine's own
- * do not show; one that is lower on the machine already stays lower.
+/* The limits of a step in words: what was reached, how much it was, what to write to raise it.
  */
-#include <sys/personality.h>
-#include <sys/resource.h>
+#include "sandbox/limits.h"
 
-#include "sandbox/step_internal.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "util/limits.h"
 #include "util/mem.h"
 
-enum {
-	NOFILE_SOFT = 1024, /* what select() can hold; programs that know better raise it */
-	/* One byte, not none: the kernel then skips a "|handler" in core_pattern too, which
-	 * would run on the host. */
-	CORE_BYTES = 1,
-	SIGNALS_PENDING = 4096,
-	MESSAGE_QUEUE_BYTES = 819200, /* the kernel's default */
+enum unit { UNIT_BYTES, UNIT_COUNT, UNIT_TIME };
+
+static const struct limit_words {
+	const char *name;
+	const char *id;
+	const char *what; /* "the step of 'x' ..." */
+	enum unit unit;
+	size_t offset; /* in struct sandbox_limits */
+} words[SANDBOX_LIMIT_COUNT] = {
+	[SANDBOX_LIMIT_MEMORY] = {"memory", "sandbox/memory-limit", "ran out of memory",
+				  UNIT_BYTES, offsetof(struct sandbox_limits, memory_bytes)},
+	[SANDBOX_LIMIT_PROCESSES] = {"processes", "sandbox/process-limit",
+				     "ran out of processes", UNIT_COUNT,
+				     offsetof(struct sandbox_limits, processes)},
+	[SANDBOX_LIMIT_DISK] = {"disk", "sandbox/disk-limit", "ran out of disk space",
+				UNIT_BYTES, offsetof(struct sandbox_limits, disk_bytes)},
+	[SANDBOX_LIMIT_FILES] = {"files", "sandbox/file-limit", "made too many files",
+				 UNIT_COUNT, offsetof(struct sandbox_limits, files)},
+	[SANDBOX_LIMIT_TIME] = {"time", "sandbox/time-limit", "ran out of time", UNIT_TIME,
+				offsetof(struct sandbox_limits, wall_ms)},
+	[SANDBOX_LIMIT_LOG] = {"log", "sandbox/log-limit", "wrote too much output", UNIT_BYTES,
+			       offsetof(struct sandbox_limits, log_bytes)},
+	[SANDBOX_LIMIT_RESERVE] = {"reserve", "sandbox/disk-reserve", "", UNIT_BYTES, 0},
 };
 
-static int lower(int resource, rlim_t soft, rlim_t hard, struct err *e)
+/* The largest unit that says it exactly, so that what is printed can be written back. */
+static void format_bytes(uint64_t value, char out[SANDBOX_LIMIT_TEXT_MAX])
 {
-	struct rlimit r;
-	if (getrlimit((__rlimit_resource_t)resource, &r) < 0)
-		return err_sys(e, "cannot read resource limit %d", resource);
-	if (hard < r.rlim_max)
-		r.rlim_max = hard;
-	r.rlim_cur = soft < r.rlim_max ? soft : r.rlim_max;
-	if (setrlimit((__rlimit_resource_t)resource, &r) < 0)
-		return err_sys(e, "cannot set resource limit %d", resource);
-	return 0;
+	static const char *const names[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+	size_t at = 0;
+	while (at + 1 < ARRAY_LEN(names) && value >= KIB && value % KIB == 0) {
+		value /= KIB;
+		at++;
+	}
+	snprintf(out, SANDBOX_LIMIT_TEXT_MAX, "%" PRIu64 " %s", value, names[at]);
 }
 
-static rlim_t or_infinity(uint64_t limit)
+static void format_time(uint64_t ms, char out[SANDBOX_LIMIT_TEXT_MAX])
 {
-	return limit == 0 ? RLIM_INFINITY : (rlim_t)limit;
+	static const struct {
+		uint64_t ms;
+		const char *name;
+	} units[] = {{3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+	size_t at = 0;
+	while (ms % units[at].ms != 0)
+		at++;
+	snprintf(out, SANDBOX_LIMIT_TEXT_MAX, "%" PRIu64 " %s", ms / units[at].ms,
+		 units[at].name);
 }
 
-int limits_apply(const struct sandbox_policy *policy, struct err *e)
+static void format(const struct limit_words *w, const struct sandbox_limits *limits,
+		   char out[SANDBOX_LIMIT_TEXT_MAX])
 {
-	rlim_t nofile = or_infinity(policy->limits.nofile);
-	const struct {
-		int resource;
-		rlim_t soft, hard;
-	} all[] = {
-		{RLIMIT_CORE, CORE_BYTES, CORE_BYTES},
-		{RLIMIT_NPROC, or_infinity(policy->limits.nproc),
-		 or_infinity(policy->limits.nproc)},
-		{RLIMIT_NOFILE, nofile < NOFILE_SOFT ? nofile : NOFILE_SOFT, nofile},
-		{RLIMIT_FSIZE, or_infinity(policy->limits.fsize_bytes),
-		 or_infinity(policy->limits.fsize_bytes)},
-		{RLIMIT_MEMLOCK, policy->limits.memlock_bytes, policy->limits.memlock_bytes},
-		{RLIMIT_STACK, or_infinity(policy->limits.stack_bytes), RLIM_INFINITY},
-		{RLIMIT_AS, or_infinity(policy->limits.as_bytes),
-		 or_infinity(policy->limits.as_bytes)},
-		{RLIMIT_CPU, RLIM_INFINITY, RLIM_INFINITY},
-		{RLIMIT_DATA, RLIM_INFINITY, RLIM_INFINITY},
-		{RLIMIT_RSS, RLIM_INFINITY, RLIM_INFINITY},
-		{RLIMIT_LOCKS, RLIM_INFINITY, RLIM_INFINITY},
-		{RLIMIT_SIGPENDING, SIGNALS_PENDING, SIGNALS_PENDING},
-		{RLIMIT_MSGQUEUE, MESSAGE_QUEUE_BYTES, MESSAGE_QUEUE_BYTES},
-		{RLIMIT_NICE, 0, 0},
-		{RLIMIT_RTPRIO, 0, 0},
-		{RLIMIT_RTTIME, RLIM_INFINITY, RLIM_INFINITY},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (lower(all[i].resource, all[i].soft, all[i].hard, e) < 0)
-			return -1;
-	if (personality(PER_LINUX) < 0)
-		return err_sys(e, "cannot reset the personality");
-	return 0;
+	uint64_t value = *(const uint64_t *)(const void *)((const char *)limits + w->offset);
+	switch (w->unit) {
+	case UNIT_BYTES:
+		format_bytes(value, out);
+		return;
+	case UNIT_COUNT:
+		snprintf(out, SANDBOX_LIMIT_TEXT_MAX, "%" PRIu64, value);
+		return;
+	case UNIT_TIME:
+		format_time(value, out);
+		return;
+	}
+	BUG_IF(true);
+}
+
+const char *sandbox_limit_name(enum sandbox_limit limit)
+{
+	BUG_IF(limit <= SANDBOX_LIMIT_NONE || limit >= SANDBOX_LIMIT_COUNT);
+	return words[limit].name;
+}
+
+void sandbox_limit_format(enum sandbox_limit limit, const struct sandbox_limits *limits,
+			  char out[SANDBOX_LIMIT_TEXT_MAX])
+{
+	BUG_IF(limit <= SANDBOX_LIMIT_NONE || limit >= SANDBOX_LIMIT_COUNT);
+	if (limit == SANDBOX_LIMIT_RESERVE)
+		out[0] = '\0';
+	else
+		format(&words[limit], limits, out);
+}
+
+static int reserve_reached(const char *label, struct err *e)
+{
+	err_set(e, ERR_SANDBOX, words[SANDBOX_LIMIT_RESERVE].id,
+		"the step of '%s' was stopped: the file system of the roots directory is almost "
+		"full",
+		label);
+	return err_hint(e, "make room there, or give another --roots-dir");
+}
+
+int sandbox_limit_reached(enum sandbox_limit limit, const char *label,
+			  const struct sandbox_limits *limits,
+			  const struct sandbox_limits *most, struct err *e)
+{
+	char value[SANDBOX_LIMIT_TEXT_MAX], maximum[SANDBOX_LIMIT_TEXT_MAX];
+	BUG_IF(limit <= SANDBOX_LIMIT_NONE || limit >= SANDBOX_LIMIT_COUNT);
+	if (limit == SANDBOX_LIMIT_RESERVE)
+		return reserve_reached(label, e);
+	const struct limit_words *w = &words[limit];
+	format(w, limits, value);
+	err_set(e, ERR_SANDBOX, w->id,
+		"the step of '%s' %s (limit %s, raise with 'limits: {%s: ...}' under 'config')",
+		label, w->what, value, w->name);
+	if (!most)
+		return -1;
+	format(w, most, maximum);
+	return err_hint(e, "policy allows up to %s", maximum);
 }

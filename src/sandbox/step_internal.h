@@ -20,7 +20,7 @@ int skeleton_fill(const struct sandbox_spec *spec, int root_fd, struct err *e) W
  * /proc in view, hence before mount_scratch(). */
 int proc_forbid_namespaces(struct err *e) WARN_UNUSED;
 
-/* limits.c */
+/* rlimits.c */
 int limits_apply(const struct sandbox_policy *policy, struct err *e) WARN_UNUSED;
 
 /* caps.c: bounding = permitted = effective = `mask`; nothing inheritable or ambient. */

@@ -341,6 +341,33 @@ static void test_fork_bomb(void **state)
 	assert_int_equal(fixture_step(&fx, "#!/bin/sh\nsleep 0 & wait\n"), 0);
 }
 
+static void test_evidence(void **state)
+{
+	(void)state;
+	struct sandbox_result result;
+	char name[EVIDENCE_NAME_MAX];
+	fixture_renew(&fx);
+	struct sandbox_spec spec = fixture_spec(
+		&fx, "#!/bin/sh\ncat /bin/id > /x; chmod 4755 /x; /x -u; cd /; ./x -u\n"
+		     "chroot --userspec=33:44 / id -u\n");
+	expect_ok(sandbox_run(&spec, &result, &err));
+	assert_string_equal(buf_text(&fx.output), "0\n0\n33\n");
+	const struct sandbox_evidence *ev = &result.evidence;
+	assert_true(ev->watched);
+	assert_int_equal(ev->limit, SANDBOX_LIMIT_NONE);
+	assert_int_equal(ev->programs_len, 2);
+	assert_string_equal(ev->programs[0].path, "/x");
+	assert_string_equal(ev->programs[1].path, "./x");
+	assert_int_equal(ev->programs[0].mode, 04755);
+	bool seen = false;
+	for (size_t i = 0; i < ev->set_ids_len; i++)
+		seen |= strcmp(sandbox_call_name(ev->set_ids[i].number, name), "setuid") == 0 &&
+			ev->set_ids[i].ids[0] == 33;
+	assert_true(seen);
+	assert_int_equal(ev->dedicated_ids, geteuid() == 0);
+	assert_true(ev->kernel[0] != '\0');
+}
+
 static void test_speed(void **state)
 {
 	(void)state;
@@ -392,6 +419,7 @@ int main(void)
 		cmocka_unit_test(test_supervisor_killed),
 		cmocka_unit_test(test_interruption),
 		cmocka_unit_test(test_fork_bomb),
+		cmocka_unit_test(test_evidence),
 		cmocka_unit_test(test_speed),
 		cmocka_unit_test(test_no_leaks),
 	};
