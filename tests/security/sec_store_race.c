@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@
 #include "util/path.h"
 #include "util/str.h"
 
-enum { LEN = 200000 };
+enum { LEN = 200000, BURST = 1000 };
 #define SECRET "a secret of the machine"
 
 static void put(int dir, const char *name, const char *bytes, size_t len)
@@ -74,6 +75,18 @@ static void change(int dir, unsigned step, const char *bytes)
 	}
 }
 
+/* A file and a link to one outside change places, as fast as the kernel does it: what looked
+ * like a file a moment ago is a link when it is opened. */
+static void exchange(int dir, unsigned *counter)
+{
+	for (unsigned i = 0; i < BURST; i++) {
+		if (syscall(SYS_renameat2, dir, "tree/a", dir, "link",
+			    2 /* RENAME_EXCHANGE */) < 0)
+			_exit(2);
+		__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
+	}
+}
+
 static _Noreturn void change_for_ever(int dir, unsigned *counter)
 {
 	AUTO_FREE char *bytes[2] = {mem_alloc(LEN), mem_alloc(LEN)};
@@ -82,6 +95,10 @@ static _Noreturn void change_for_ever(int dir, unsigned *counter)
 	for (unsigned step = 0;; step++) {
 		change(dir, step, bytes[step / 8 % 2]);
 		__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
+		if (step % 8 == 3) { /* no fifo is in the way */
+			exchange(dir, counter);
+			usleep(2000); /* for snapshots that nothing disturbs */
+		}
 	}
 }
 
@@ -167,6 +184,9 @@ int main(int argc, char **argv)
 	put(dir, "outside/secret", SECRET, strlen(SECRET));
 	put(dir, "tree/sub/secret", "harmless", strlen("harmless"));
 	put(dir, "tree/rewritten", "first", strlen("first"));
+	put(dir, "tree/a", "harmless", strlen("harmless"));
+	if (symlinkat("../outside/secret", dir, "link") < 0)
+		return 2;
 	if (run(dir, (uint64_t)(argv[2][0] - '0'), counter, &t, &e) < 0) {
 		fprintf(stderr, "%s [%s]\n", e.message, e.id);
 		return 1;
