@@ -138,12 +138,13 @@ static uint64_t memory_file_systems(const struct meter *m)
 static bool memory_exceeded(struct meter *m, const struct process_sum *rough)
 {
 	struct process_sum exact;
-	uint64_t files = memory_file_systems(m);
-	if (m->limits->memory_bytes == 0 ||
-	    rough->resident_bytes + files <= m->limits->memory_bytes)
+	if (m->limits->memory_bytes == 0)
+		return false;
+	uint64_t files = memory_file_systems(m) + memfd_bytes(m->places[METER_PROC]);
+	if (rough->resident_bytes + files <= m->limits->memory_bytes)
 		return false;
 	sum_processes(m->places[METER_PROC], true, 0, &exact);
-	/* Pages of /dev/shm are among those that processes map. */
+	/* Pages of /dev/shm and of memfds are among those that processes map. */
 	uint64_t shared = exact.shmem_bytes > files ? exact.shmem_bytes : files;
 	if (exact.anon_bytes + shared > m->memory_peak_bytes)
 		m->memory_peak_bytes = exact.anon_bytes + shared;

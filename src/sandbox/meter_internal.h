@@ -46,4 +46,7 @@ enum sandbox_limit meter_last(struct meter *m, uint64_t largest_rss_bytes);
 /* What is known once the step has ended. */
 void meter_finish(struct meter *m, struct sandbox_evidence *ev);
 
+/* memfd.c: what the processes of a /proc hold in memory files without a name, mapped or not. */
+uint64_t memfd_bytes(int proc_fd);
+
 #endif
