@@ -1,0 +1,145 @@
+/* What cannot be isolated is refused with the reason and a remedy, never run anyway (SEC SB56).
+ */
+#include "sandbox_fixture.h"
+
+#include <sys/resource.h>
+
+static struct fixture fx;
+static struct err err;
+
+static int start(void **state)
+{
+	(void)state;
+	fixture_start(&fx);
+	fixture_shell_root(&fx);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	fixture_end(&fx);
+	return 0;
+}
+
+static int do_nothing(void *ctx, struct buf *reply, struct err *e)
+{
+	(void)ctx;
+	(void)reply;
+	(void)e;
+	return 0;
+}
+
+static int work(int (*prepare)(void *, struct err *))
+{
+	struct sandbox_bind bind = {fx.roots_fd, "rw", false};
+	struct sandbox_worker w = {.idmap = &fx.ids,
+				   .policy = &fx.policy,
+				   .binds = &bind,
+				   .binds_len = 1,
+				   .role = POLICY_UNPACKER,
+				   .prepare = prepare,
+				   .run = do_nothing};
+	err = (struct err)ERR_INIT;
+	return sandbox_worker_run(&w, NULL, &err);
+}
+
+/* Runs `scenario` in a child that becomes `uid`, if it can; 0: as expected. */
+static void expect_in_child(int (*scenario)(void), uid_t uid)
+{
+	int status = -1;
+	pid_t pid = fork();
+	if (pid == 0) {
+		bool is_other = geteuid() != 0 ||
+				(setgroups(0, NULL) == 0 && setresgid(uid, uid, uid) == 0 &&
+				 setresuid(uid, uid, uid) == 0);
+		_exit(is_other ? scenario() : 99);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int without_subids(void)
+{
+	struct sandbox_idmap map;
+	if (sandbox_idmap_find(&map, &err) == 0 || strcmp(err.id, "sandbox/no-subids") != 0)
+		return 1;
+	return strstr(err.hint, "usermod") || strstr(err.hint, "/etc/subuid") ? 0 : 2;
+}
+
+static void test_user_without_subordinate_ids(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		return; /* only root can become a user that nobody made; it did, or will */
+	expect_in_child(without_subids, 54321);
+}
+
+/* Root is not held by it; the one who is, is told. */
+static int without_processes(void)
+{
+	const struct rlimit none = {0, 0};
+	if (setrlimit(RLIMIT_NPROC, &none) < 0)
+		return 98;
+	if (work(NULL) == 0 || strcmp(err.id, "sandbox/namespaces") != 0)
+		return 1;
+	return strstr(err.hint, "too many processes") ? 0 : 2;
+}
+
+static void test_user_with_too_many_processes(void **state)
+{
+	(void)state;
+	expect_in_child(without_processes, 54321);
+}
+
+static int mount_what_is_missing(void *ctx, struct err *e)
+{
+	static const char *const lowers[] = {"no-such-layer", "base"};
+	(void)ctx;
+	const struct sandbox_overlay o = {
+		.base = "rw", .lowers = lowers, .lowers_len = 2, .target = "view"};
+	return sandbox_overlay_mount(&o, e);
+}
+
+static void test_overlay_of_what_is_missing(void **state)
+{
+	(void)state;
+	assert_int_equal(work(mount_what_is_missing), -1);
+	assert_int_not_equal(err.code, ERR_NONE);
+	assert_int_not_equal(err.code, ERR_BUG);
+}
+
+/* With less of /proc hidden than usual, masks are what hides: files as empty, directories too.
+ */
+static void test_masks_of_proc(void **state)
+{
+	(void)state;
+	/* A step sees nothing of process 1 in any case, but it sees what is mounted. */
+	static const char script[] =
+		"#!/bin/sh\nn=0\n"
+		"while read -r line; do case $line in\n"
+		"*' /proc/1/environ '*|*' /proc/1/net '*) n=$((n + 1)) ;;\n"
+		"esac; done </proc/self/mountinfo\nexit $n\n";
+	struct strvec before = fx.policy.proc_masked;
+	fx.policy.proc_masked = (struct strvec){0};
+	strvec_push(&fx.policy.proc_masked, "1/environ");
+	strvec_push(&fx.policy.proc_masked, "1/net");
+	strvec_push(&fx.policy.proc_masked, "no-such-file");
+	int code = fixture_step(&fx, script);
+	strvec_cleanup(&fx.policy.proc_masked);
+	fx.policy.proc_masked = before;
+	assert_int_equal(code, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_user_without_subordinate_ids),
+		cmocka_unit_test(test_user_with_too_many_processes),
+		cmocka_unit_test(test_overlay_of_what_is_missing),
+		cmocka_unit_test(test_masks_of_proc),
+	};
+	int failed = cmocka_run_group_tests(tests, start, end);
+	return (failed != 0) | (again_as_user() != 0);
+}
