@@ -37,7 +37,8 @@ bool evidence_is_observed(int number)
 	for (size_t i = 0; i < ARRAY_LEN(set_id_calls); i++)
 		if (set_id_calls[i].number == number)
 			return true;
-	return number == SYS_connect || number == SYS_execve || number == SYS_execveat;
+	return number == SYS_connect || number == SYS_execve || number == SYS_execveat ||
+	       number == SYS_memfd_create;
 }
 
 void evidence_add_refused(struct sandbox_evidence *ev, const struct seccomp_data *call,

@@ -73,6 +73,7 @@ struct sandbox_evidence {
 	struct evidence_program programs[EVIDENCE_PROGRAMS_MAX];
 	size_t programs_len;
 	uint64_t programs_more;
+	bool has_memfds; /* memory files were made */
 	bool watched; /* the kernel told us of these calls; else all of the above is unknown */
 
 	enum sandbox_limit limit;	   /* that ended the step, or NONE */

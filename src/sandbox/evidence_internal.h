@@ -17,8 +17,9 @@ bool evidence_add_set_id(struct sandbox_evidence *ev, const struct seccomp_data 
 
 void evidence_add_program(struct sandbox_evidence *ev, const char *path, uint32_t mode);
 
-/* Calls that are allowed, but told of: those that set ids, connect(), and execve(). sendto() is
- * told of when it carries an address. */
+/* Calls that are allowed, but told of: those that set ids, connect(), execve() and
+ * memfd_create(), whose files the meter counts from then on. sendto() is told of when it
+ * carries an address. */
 bool evidence_is_observed(int number);
 
 /* Kernel, Landlock: what can be asked at any time. */

@@ -140,7 +140,9 @@ static bool memory_exceeded(struct meter *m, const struct process_sum *rough)
 	struct process_sum exact;
 	if (m->limits->memory_bytes == 0)
 		return false;
-	uint64_t files = memory_file_systems(m) + memfd_bytes(m->places[METER_PROC]);
+	uint64_t files = memory_file_systems(m);
+	if (m->count_memfds)
+		files += memfd_bytes(m->places[METER_PROC]);
 	if (rough->resident_bytes + files <= m->limits->memory_bytes)
 		return false;
 	sum_processes(m->places[METER_PROC], true, 0, &exact);
@@ -237,7 +239,7 @@ static uint64_t used_since(uint64_t before, uint64_t now)
 static int look_at_disk(struct meter *m, enum sandbox_limit *ret, struct err *e)
 {
 	struct statvfs st;
-	struct count_answer answer;
+	struct count_answer answer = {0};
 	*ret = SANDBOX_LIMIT_NONE;
 	if (fstatvfs(m->spec->roots_fd, &st) < 0)
 		return err_sys(e, "cannot examine the file system of the roots directory");

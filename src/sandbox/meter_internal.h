@@ -7,6 +7,7 @@
 #ifndef SANDBOX_METER_INTERNAL_H
 #define SANDBOX_METER_INTERNAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sandbox/cgroup_internal.h"
@@ -27,6 +28,7 @@ struct meter {
 	uint64_t count_at_bytes, count_at_files; /* used since the start: then count exactly */
 	uint64_t next_ms, next_scan_ms;
 	uint64_t memory_peak_bytes;
+	bool count_memfds; /* set by the owner once the step made one */
 };
 #define METER_INIT                                                                             \
 	{                                                                                      \

@@ -85,6 +85,10 @@ static void record_allowed(const struct notify *n, const struct seccomp_notif *r
 	struct sockaddr_storage address = {0};
 	if (evidence_add_set_id(ev, call))
 		return;
+	if (call->nr == SYS_memfd_create) {
+		ev->has_memfds = true;
+		return;
+	}
 	if (notify_is_exec(call->nr)) {
 		notify_record_exec(n, request, ev);
 		return;

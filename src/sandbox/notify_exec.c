@@ -69,7 +69,7 @@ void notify_record_exec(const struct notify *n, const struct seccomp_notif *requ
 {
 	const __u64 *args = request->data.args;
 	bool has_dir = request->data.nr == SYS_execveat;
-	char path[PATH_MAX];
+	char path[PATH_MAX] = "";
 	struct stat st;
 	if (!read_path((pid_t)request->pid, args[has_dir ? 1 : 0], path) ||
 	    !find((pid_t)request->pid, has_dir ? (int)args[0] : AT_FDCWD, path, &st) ||

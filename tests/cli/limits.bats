@@ -49,6 +49,16 @@ expect_limit() {
 	expect_limit sandbox/memory-limit memory "limit 64 MiB"
 }
 
+@test "limits: memory in files that no process maps" {
+	make_busybox_base base
+	cp "$STACKER_PROBES/evidence" base/bin/evidence
+	limited "memory: 64MiB" "evidence memfd 100"
+	expect_limit sandbox/memory-limit memory "limit 64 MiB"
+	limited "memory: 64MiB" "evidence memfd 20"
+	run stacker build
+	expect_success
+}
+
 @test "limits: processes, of a fork bomb that ends well" {
 	limited "processes: 50" 'i=0; while [ $i -lt 120 ]; do i=$((i+1)); sleep 3 & done; sleep 1; true'
 	expect_limit sandbox/process-limit processes "the step of 'app' ran out of processes (limit 50"

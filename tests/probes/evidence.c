@@ -2,7 +2,7 @@
  * Tries in a step what evidence must tell of, and checks that each try gets the answer that it
  * would get without anybody listening.
  *
- * usage: evidence tries | flood N | orphans
+ * usage: evidence tries | flood N | memfd MIB | orphans
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -93,6 +94,17 @@ static void flood(long count)
 	printf("%ld refused\n", count - wrong);
 }
 
+/* Memory that no process maps. */
+static void memfd(long mib)
+{
+	static char block[1 << 20];
+	int fd = memfd_create("probe", 0);
+	memset(block, 1, sizeof(block));
+	for (long i = 0; i < mib; i++)
+		expect("write", write(fd, block, sizeof(block)) - (long)sizeof(block), 0);
+	sleep(3);
+}
+
 /* They go on while the step ends, and must end with it. */
 static void orphans(void)
 {
@@ -113,6 +125,8 @@ int main(int argc, char **argv)
 		tries();
 	else if (strcmp(what, "flood") == 0 && argc == 3)
 		flood(atol(argv[2]));
+	else if (strcmp(what, "memfd") == 0 && argc == 3)
+		memfd(atol(argv[2]));
 	else if (strcmp(what, "orphans") == 0)
 		orphans();
 	else
