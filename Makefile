@@ -245,9 +245,10 @@ cov-run:
 
 .PHONY: bench
 bench: deps-dev ## measure a no-op build and a sandboxed step, beside peers
-	@+$(MAKE) --no-print-directory -j$(JOBS) all
+	@+$(MAKE) --no-print-directory -j$(JOBS) all $(OUT)/bench/bench_step $(OUT)/stacker-ablate
 	@+test -e $(BUILD)/demo/oci/index.json || $(MAKE) --no-print-directory demo
-	@STACKER=$(BUILD)/stacker BENCH_STEP=$(OUT)/bench/bench_step ./tests/bench/run.sh $(BUILD)
+	@STACKER=$(BUILD)/stacker BENCH_STEP=$(OUT)/bench/bench_step \
+		ABLATED=$(OUT)/stacker-ablate ./tests/bench/run.sh $(BUILD)
 
 .PHONY: check-layers
 check-layers: ## check which module includes which

@@ -28,7 +28,7 @@ struct meter {
 	uint64_t count_at_bytes, count_at_files; /* used since the start: then count exactly */
 	uint64_t next_ms, next_scan_ms;
 	uint64_t memory_peak_bytes;
-	bool count_memfds; /* set by the owner once the step made one */
+	bool count_memfds; /* set by the owner: the step made one, or may have unseen */
 };
 #define METER_INIT                                                                             \
 	{                                                                                      \

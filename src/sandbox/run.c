@@ -255,7 +255,7 @@ static int check_limits(struct step *s, struct err *e)
 	enum sandbox_limit limit = SANDBOX_LIMIT_NONE;
 	if (s->log_overflow)
 		return reached(s, SANDBOX_LIMIT_LOG, e);
-	s->meter.count_memfds = s->result.evidence.has_memfds;
+	s->meter.count_memfds = s->result.evidence.has_memfds || !s->result.evidence.watched;
 	if (meter_look(&s->meter, &limit, e) < 0)
 		return -1;
 	if (limit != SANDBOX_LIMIT_NONE)

@@ -80,6 +80,10 @@ else
 	echo "bench: bubblewrap is not installed, so there is no peer to compare with" >&2
 fi
 
+ablated=$(realpath "${ABLATED:?ABLATED names the program whose evidence can be switched off}")
+mkdir "$work/compile"
+python3 "$here/evidence.py" "$ablated" "$work/compile" >"$bench/evidence.json" || [ -s "$bench/evidence.json" ]
+
 jq -s . "$results" >"$bench/bench.json"
 jq -r --argjson limit "$limit_ms" '
 	def ms: . * 10 | round / 10 | tostring | . + " ms";
@@ -93,3 +97,5 @@ jq -r --argjson limit "$limit_ms" '
 	' "$bench/bench.json"
 jq -r '"sandbox of /bin/true as \(.as): \(.sandbox_ms) ms, bubblewrap \(.bubblewrap_ms) ms: " +
 	"\(.ratio) times (\(if .ratio <= 1.5 then "at most" else "NOT at most" end) 1.5)"' "$bench/step.jsonl"
+jq -r '"compile with evidence / without: \(.ratio) times (\(if .ratio < 1.02 then "under" else "NOT under" end) 1.02)"' \
+	"$bench/evidence.json"
