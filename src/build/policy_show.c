@@ -17,7 +17,7 @@
 #include "util/mem.h"
 #include "util/num.h"
 
-#define POLICY_SCHEMA STACKER_BASE_URI "policy/v1"
+#define POLICY_SCHEMA STACKER_BASE_URI "sandbox-policy/v1"
 /* The largest that every reader of JSON keeps exactly. */
 #define JSON_NUMBER_MAX ((UINT64_C(1) << 53) - 1)
 
