@@ -8,7 +8,8 @@
 /* A head of comments (digest, one line a role), then the embedded files as they are: as a whole
  * a stream of YAML documents. */
 int policy_show_text(struct buf *out, struct err *e) WARN_UNUSED;
-/* One JSON object, schema ".../sandbox-policy/v1": digest, and the content of each file by its name
+/* One JSON object, schema ".../sandbox-policy/v1": digest, and the content of each file by its
+ * name
  * ("seccomp", "capabilities", "proc", "limits"). Unquoted decimal numbers are numbers. */
 int policy_show_json(struct buf *out, struct err *e) WARN_UNUSED;
 
