@@ -1,8 +1,8 @@
 /*
- * In coverage builds only (MODE=cov of the Makefile): before main, gcov's counters move into shared
- * memory. So what a forked child executes is counted where its parent will write it down, although
- * the child has no way to: it may have another root, no right to open files, and be killed. What
- * a child execs counts for itself.
+ * In coverage builds only (MODE=cov of the Makefile): before main, gcov's counters move into
+ * shared memory. So what a forked child executes is counted where its parent will write it
+ * down, although the child has no way to: it may have another root, no right to open files, and
+ * be killed. What a child execs counts for itself.
  */
 #include <string.h>
 #include <sys/mman.h>

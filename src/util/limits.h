@@ -49,8 +49,8 @@
 #define LIMIT_DOWNLOAD_PARALLEL 8
 #define LIMIT_DOWNLOAD_ATTEMPTS 4 /* of one URL, network faults and 5xx only */
 #define LIMIT_DOWNLOAD_STALL_S 30 /* without a byte */
-/* All URLs and attempts of one pin. 64 GiB at 3 MiB/s; a server that drips just fast enough not to
- * stall is given up, too. */
+/* All URLs and attempts of one pin. 64 GiB at 3 MiB/s; a server that drips just fast enough not
+ * to stall is given up, too. */
 #define LIMIT_DOWNLOAD_TOTAL_S (6 * 3600)
 /* Local imports (SEC ST01, ST02) */
 #define LIMIT_LOCAL_ENTRIES 100000 /* of one import; a Linux source tree has 90,000 */

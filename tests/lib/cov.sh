@@ -23,6 +23,7 @@ for test in "$out"/tests/test_*; do
 		failed=1
 	}
 done
+# shellcheck disable=SC2046 # names without spaces
 ./tests/lib/replay.sh $(find "$out/replay" -type f -perm -u+x -name 'fuzz_*' | sort) >"$out/replay.log" 2>&1 || {
 	grep '^not ok' "$out/replay.log"
 	failed=1

@@ -100,8 +100,8 @@ through_module() {
 }
 
 through_stacker() {
-	local row name kind module binary
-	while IFS='|' read -r row name kind module binary; do
+	local row name kind binary
+	while IFS='|' read -r row name kind _ binary; do
 		case $kind in
 		yaml) file=vectors/$name ;;
 		index) file=s.yaml && echo "x: {from: {type: oci, url: 'vectors/$name.oci:t'}}" >s.yaml ;;
@@ -160,7 +160,7 @@ row_14() {
 
 # A layout's own files as links, fifos and doubles.
 row_16() {
-	local name text="links, fifos and doubles in a layout, foreign files in the output"
+	local text="links, fifos and doubles in a layout, foreign files in the output"
 	fresh() { rm -rf trick && cp -r vectors/nested-1.oci trick; }
 	file=s.yaml
 	echo "x: {from: {type: oci, url: 'trick:t'}}" >s.yaml
@@ -191,7 +191,7 @@ row_16() {
 	try "output among foreign files" layout/not-a-layout
 	[ -e state/oci/precious ] || fail PF16 "a foreign file was removed"
 	rm -rf state/oci && mv state/oci.kept state/oci 2>/dev/null
-	for name in trick; do rm -rf "$name"; done
+	rm -rf trick
 	tried[PF16]=$text
 	mechanism[PF16]="openat2 without links, regular files only"
 }

@@ -284,7 +284,6 @@ static int run_swapper(void *ctx, struct buf *reply, struct err *e)
 	(void)ctx;
 	(void)reply;
 	AUTO_CLOSE int scratch = -1;
-	AUTO_CLOSE int root = -1;
 	if (path_open_dir(AT_FDCWD, "/scratch", &scratch, e) < 0)
 		return -1;
 	for (;;) {

@@ -117,8 +117,8 @@ fail() {
 
 # Both doors of every vector in LIST, through stacker.
 through_stacker() {
-	local row name coding layer archive look diff_id
-	while IFS='|' read -r row name coding layer archive look diff_id; do
+	local row name layer archive
+	while IFS='|' read -r row name _ layer archive _; do
 		attempt "$row" "$name" layer "$layer" "$(layer_of "$WORK/host" "$name")"
 		attempt "$row" "$name" archive "$archive" "$(archive_of "$WORK/host" "$name")"
 	done <host/list
@@ -190,8 +190,8 @@ row_22() {
 
 # Bombs: also within bounds of time and memory.
 row_19() {
-	local row name coding layer archive look diff_id door from took mib worst="" figures
-	while IFS='|' read -r row name coding layer archive look diff_id; do
+	local row name layer archive door from took mib worst="" figures
+	while IFS='|' read -r row name _ layer archive _; do
 		for door in layer archive; do
 			[ "${!door}" != - ] || continue
 			from=$("${door}_of" "$WORK/bombs" "$name")
