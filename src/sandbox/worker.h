@@ -1,10 +1,10 @@
 /*
  * Runs one of our own functions in a process that can reach nothing but the directories it is
- * given: own user, mount, pid, net, ipc, uts and cgroup namespaces, root switched to a read-only
- * tmpfs that holds the bind mounts, mapped ids (0 inside), no exec, no sockets, no mounting. Its
- * role decides its seccomp list, its capabilities and its Landlock rights. For unpacking,
- * importing, packing, listing and removing: everything that touches files of mapped ids or
- * hostile bytes.
+ * given: own user, mount, pid, net, ipc, uts and cgroup namespaces, root switched to a
+ * read-only tmpfs that holds the bind mounts, mapped ids (0 inside), no exec, no sockets, no
+ * mounting. Its role decides its seccomp list, its capabilities and its Landlock rights. For
+ * unpacking, importing, packing, listing and removing: everything that touches files of mapped
+ * ids or hostile bytes.
  */
 #ifndef SANDBOX_WORKER_H
 #define SANDBOX_WORKER_H
@@ -18,7 +18,7 @@
 #include "util/err.h"
 
 struct sandbox_bind {
-	int fd;           /* directory of the caller's; borrowed */
+	int fd;		  /* directory of the caller's; borrowed */
 	const char *name; /* one component: the worker finds it at "/NAME" */
 	bool read_only;
 };
@@ -31,16 +31,17 @@ struct sandbox_worker {
 	const int *keep_fds; /* stay open under the same numbers; everything else is closed */
 	size_t keep_fds_len;
 	enum policy_role role; /* POLICY_UNPACKER to POLICY_REMOVER */
-	/* Runs in the worker with "/" as cwd before anything is taken away from it, and must not
-	 * read anything hostile: mounts overlays, makes directories. May be NULL. */
+	/* Runs in the worker with "/" as cwd before anything is taken away from it, and must
+	 * not read anything hostile: mounts overlays, makes directories. May be NULL. */
 	int (*prepare)(void *ctx, struct err *e);
 	/* Runs confined, with "/" as cwd. Its reply and error travel back. */
 	int (*run)(void *ctx, struct buf *reply, struct err *e);
-	void *ctx;           /* the caller's memory as it was at the fork */
+	void *ctx; /* the caller's memory as it was at the fork */
 };
 
 /* `reply` may be NULL. Interruption kills the worker and gives ERR_INTERRUPTED. */
-int sandbox_worker_run(const struct sandbox_worker *w, struct buf *reply, struct err *e) WARN_UNUSED;
+int sandbox_worker_run(const struct sandbox_worker *w, struct buf *reply,
+		       struct err *e) WARN_UNUSED;
 
 /* For use inside `prepare`: mounts an overlay on `target` (made if
  * absent). Names are relative to the cwd-relative directory `base` (a bind); lowers are topmost
