@@ -64,6 +64,17 @@ static int read_count(const struct node *n, const char *what, uint64_t *ret, str
 	return 0;
 }
 
+/* A sandbox is built within its own limit, and by a process that must not be what the kernel
+ * kills for lack of it. */
+static int check_memory(const struct recipe_limit *memory, struct err *e)
+{
+	if (memory->value == 0 || memory->value >= LIMIT_STEP_MEMORY_LEAST)
+		return 0;
+	err_at(e, &memory->pos, "recipe/bad-limit",
+	       "limit 'memory' is less than a sandbox itself needs");
+	return err_hint(e, "write at least 16MiB");
+}
+
 int limits_read(const struct node *map, struct recipe_limits *ret, struct err *e)
 {
 	const struct {
@@ -87,5 +98,5 @@ int limits_read(const struct node *map, struct recipe_limits *ret, struct err *e
 			return -1;
 		all[i].limit->pos = n->pos;
 	}
-	return 0;
+	return check_memory(&ret->memory_bytes, e);
 }

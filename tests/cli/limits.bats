@@ -38,6 +38,12 @@ expect_limit() {
 	refute_output "went on"
 }
 
+@test "limits: the least memory is enough for a small step" {
+	limited "memory: 16MiB" "echo x > /x"
+	run stacker build
+	expect_success
+}
+
 @test "limits: memory of many processes together" {
 	limited "memory: 64MiB" \
 		"for i in 1 2 3 4 5 6 7 8; do dd if=/dev/zero bs=20M count=1000000 of=/dev/null & done; wait"

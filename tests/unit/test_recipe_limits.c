@@ -48,6 +48,16 @@ static void test_edges(void **state)
 		       "recipe/bad-limit", "limit 'memory'");
 }
 
+static void test_least_memory(void **state)
+{
+	(void)state;
+	AUTO(stackerfile)
+	s = expect_parses("config: {limits: {memory: 16MiB}}\na: {from: {type: scratch}}\n");
+	assert_int_equal(s.limits.memory_bytes.value, 16 * MIB);
+	expect_refused("config: {limits: {memory: 16383KiB}}\na: {from: {type: scratch}}\n",
+		       "recipe/bad-limit", "less than a sandbox itself needs");
+}
+
 static void test_refused(void **state)
 {
 	(void)state;
@@ -87,9 +97,8 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_absent),
-		cmocka_unit_test(test_edges),
+		cmocka_unit_test(test_values),	cmocka_unit_test(test_absent),
+		cmocka_unit_test(test_edges),	cmocka_unit_test(test_least_memory),
 		cmocka_unit_test(test_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
