@@ -1,7 +1,6 @@
 /*
- * xz and bzip2 through libarchive's filters, for archives that an import names (layers never
- * use them). The filter is appended, not bid for: there is exactly one, and it is the one asked
- * for.
+ * bzip2 through libarchive's filter, for archives that an import names (layers never use it).
+ * The filter is appended, not bid for: there is exactly one, and it is the one asked for.
  */
 #include <archive.h>
 #include <archive_entry.h>
@@ -63,11 +62,6 @@ static int filter_open(struct byte_source *s, int code, struct err *e)
 	return 0;
 }
 
-static int xz_open(struct byte_source *s, struct err *e)
-{
-	return filter_open(s, ARCHIVE_FILTER_XZ, e);
-}
-
 static int bzip2_open(struct byte_source *s, struct err *e)
 {
 	return filter_open(s, ARCHIVE_FILTER_BZIP2, e);
@@ -96,5 +90,4 @@ static void filter_close(struct byte_source *s)
 	mem_free_cleanup(&s->state);
 }
 
-const struct byte_coder byte_coder_xz = {xz_open, filter_decode, filter_close};
 const struct byte_coder byte_coder_bzip2 = {bzip2_open, filter_decode, filter_close};

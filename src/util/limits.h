@@ -41,6 +41,7 @@
 #define LIMIT_XATTR_BYTES (64 * KIB)
 #define LIMIT_TRAILING_ZERO_BYTES (1 * MIB)
 #define LIMIT_ZSTD_WINDOW_LOG 27
+#define LIMIT_XZ_MEMORY_BYTES (128 * MIB) /* `xz -9` needs 65 */
 /* Downloads (SEC DL09) */
 #define LIMIT_URL_BYTES 8192
 #define LIMIT_REDIRECTS 5

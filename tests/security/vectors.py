@@ -313,6 +313,26 @@ v("UN19", "pax-1mib", pax([("comment", "c" * (1 << 20))]) + FILE, "unpack/pax-to
 v("UN19", "pax-1gib-claimed", header("p", type="x", size=1 << 30) + FILE, "unpack/pax-too-big")
 v("UN19", "long-1gib-claimed", header("p", type="L", size=1 << 30, magic=GNU) + FILE, "unpack/pax-too-big")
 
+# xz, which only imported archives may be in.
+x = lzma.compress(GOOD)
+v("UN16", "xz-two", lzma.compress(GOOD[:700]) + lzma.compress(GOOD[700:]), "-", "accept", coding="xz", look="f", plain=GOOD)
+v("UN16", "xz-text", x + b"trailing text", "-", "unpack/trailing-bytes", coding="xz", plain=GOOD)
+v("UN16", "xz-zeros", x + bytes(4), "-", "unpack/trailing-bytes", coding="xz", plain=GOOD)
+v("UN15", "xz-check", x[:-40] + bytes([x[-40] ^ 1]) + x[-39:], "-", "unpack/corrupt", coding="xz", plain=GOOD)
+v("UN17", "xz-cut", x[:-5], "-", "unpack/truncated", coding="xz", plain=GOOD)
+
+
+def with_dictionary(data, code):
+    """The block's header claims another dictionary: 40 is 4 GiB."""
+    size = (data[12] + 1) * 4 - 4
+    block = bytearray(data[12:12 + size])
+    block[block.index(b"\x21\x01") + 2] = code
+    return data[:12] + bytes(block) + struct.pack("<I", zlib.crc32(block)) + data[12 + size + 4:]
+
+
+for code in (30, 36, 37, 40):
+    v("UN19", f"xz-dictionary{code}", with_dictionary(x, code), "-", "unpack/too-big", coding="xz", plain=GOOD)
+
 # UN20: sparse files.
 v("UN20", "gnu-sparse", header("s", type="S", size=512, magic=GNU, raw={386: octal(0, 12), 398: octal(512, 12), 483: octal(1 << 62, 12)[:12]}) + bytes(512), "unpack/tar-header,unpack/sparse")
 v("UN20", "pax-sparse-0", pax([("GNU.sparse.size", str(1 << 62)), ("GNU.sparse.numblocks", "1"), ("GNU.sparse.offset", "0"), ("GNU.sparse.numbytes", "6")]) + FILE, "unpack/sparse")
@@ -428,7 +448,8 @@ def write_all():
                 f.write(data)
             diff_id = digest(data if plain is None else plain)
             rows.write("|".join((row, name, coding, layer, archive, look, diff_id)) + "\n")
-            layout.image(name, [layout.layer(layout.blob(data), coding)], [diff_id])
+            if layer != "-":
+                layout.image(name, [layout.layer(layout.blob(data), coding)], [diff_id])
     # UN22: good bytes of which something else is said.
     blob = layout.blob(gz)
     good = layout.layer(blob, "gzip")
