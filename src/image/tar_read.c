@@ -522,11 +522,14 @@ void tar_reader_init(struct tar_reader *r, struct byte_source *source, struct en
 static bool is_time_to_look_ahead(const struct tar_reader *r)
 {
 	const struct byte_input *in = &r->source->in;
+	uint64_t used = in->offset - in->begin;
+	const struct entry_gate *gate = r->gate;
 	if (r->looked_ahead)
 		return false;
-	return r->gate->entries == TAR_LOOK_AHEAD_ENTRIES ||
-	       (r->gate->entries == TAR_LOOK_AHEAD_CHEAP_ENTRIES &&
-		in->offset - in->begin < TAR_LOOK_AHEAD_CHEAP_ENTRIES * TAR_CHEAP_ENTRY_BYTES);
+	return gate->entries == TAR_LOOK_AHEAD_ENTRIES ||
+	       (gate->entries == TAR_LOOK_AHEAD_CHEAP_ENTRIES &&
+		used < TAR_LOOK_AHEAD_CHEAP_ENTRIES * TAR_CHEAP_ENTRY_BYTES) ||
+	       (gate->name_bytes >= TAR_LOOK_AHEAD_NAMES_BYTES && used < gate->name_bytes / 4);
 }
 
 /* Whatever a limit counts is counted by a gate of its own here. */

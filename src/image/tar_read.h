@@ -15,12 +15,13 @@ enum { TAR_BLOCK_BYTES = 512 };
 
 /* An archive of many entries is read to its end once before the next entry is given out, so
  * that a bomb of entries is refused while little is written (SEC UN19). Reading twice costs
- * time, so "many" is more than most layers have; or fewer, if they took hardly any bytes of
- * input. */
+ * time, so "many" is more than most layers have; or fewer, if they or their names took hardly
+ * any input. */
 enum {
 	TAR_LOOK_AHEAD_ENTRIES = 65536,
 	TAR_LOOK_AHEAD_CHEAP_ENTRIES = 4096,
 	TAR_CHEAP_ENTRY_BYTES = 64,
+	TAR_LOOK_AHEAD_NAMES_BYTES = 512 * 1024,
 };
 
 struct tar_reader {
