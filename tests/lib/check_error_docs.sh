@@ -11,7 +11,7 @@ trap 'rm -f "$found" "$documented"' EXIT
 # An id is a literal "area/name" beside an ERR_ code, or the third argument of err_at and err_recode.
 grep -rhoE '"(yaml|recipe|json|digest|input|import|store|system|url|fetch|unpack|tree|layer|layout|image|sandbox|policy|roots|cache|build|step|verify|clean|cli|api)/[a-z0-9-]+"' \
 	src --include='*.c' | tr -d '"' | sort -u |
-	grep -vE '^(store/blobs|recipe/v1)$' >"$found"
+	grep -vE '^(store/blobs|[a-z]+/v[0-9]+)$' >"$found"
 grep -rhoE '^\| *`?[a-z]+/[a-z0-9-]+`?' docs/errors | tr -d '|` ' | sort -u >"$documented"
 
 undocumented=$(comm -23 "$found" "$documented")
