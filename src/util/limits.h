@@ -59,7 +59,7 @@
 #define LIMIT_TREE_BYTES (64 * MIB)
 #define LIMIT_LOCAL_BYTES (16 * GIB)
 /* Steps */
-#define LIMIT_STEP_MEMORY_LEAST (16 * MIB) /* building a sandbox takes 1 to 2 MiB of it */
+#define LIMIT_STEP_MEMORY_LEAST (16 * MIB) /* building a sandbox takes 2 MiB of it */
 #define LIMIT_SCRIPT_BYTES (1 * MIB)
 #define LIMIT_ENV_BYTES (128 * KIB) /* MAX_ARG_STRLEN of Linux, per string */
 
