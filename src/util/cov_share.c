@@ -4,6 +4,7 @@
  * down, although the child has no way to: it may have another root, no right to open files, and
  * be killed. What a child execs counts for itself.
  */
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -18,7 +19,7 @@ void util_cov_share(void);
 
 __attribute__((constructor)) void util_cov_share(void)
 {
-	size_t len = (size_t)(util_cov_end - util_cov_begin);
+	size_t len = (uintptr_t)util_cov_end - (uintptr_t)util_cov_begin;
 	AUTO_FREE char *counted = mem_alloc(len);
 
 	memcpy(counted, util_cov_begin, len);

@@ -238,10 +238,10 @@ static inline void fixture_policy(struct sandbox_policy *p)
 	*p = (struct sandbox_policy){0};
 	tree_load("policy/seccomp.yaml", &t);
 	for (size_t i = 0; i < POLICY_ROLES; i++)
-		load_rules(
-			&t,
-			tree_get(&t, yaml_document_get_root_node(&t.doc), policy_role_name(i)),
-			&p->seccomp[i]);
+		load_rules(&t,
+			   tree_get(&t, yaml_document_get_root_node(&t.doc),
+				    policy_role_name((enum policy_role)i)),
+			   &p->seccomp[i]);
 	yaml_document_delete(&t.doc);
 	tree_load("policy/capabilities.yaml", &t);
 	p->step_caps = load_caps(&t, POLICY_STEP);
