@@ -207,7 +207,7 @@ security: deps ## run the attack catalogue, a line a row
 	@BUILD='$(BUILD)' ./tests/security/run.sh $(SECURITY_AREAS)
 security-binaries: $(OUT)/stacker $(OUT)/stacker-ablate $(SEC_BINARIES)
 
-# Downloads 600 MB and writes 6 GB: no part of `check`. TOOLCHAINS narrows it; RECORD=1: see
+# Downloads 500 MB once and writes some GB: no part of `check`. TOOLCHAINS narrows it; RECORD=1: see
 # tests/toolchains/run.sh.
 .PHONY: toolchains
 toolchains: deps ## install Debian by dpkg, build a project of each toolchain, in steps

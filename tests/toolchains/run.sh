@@ -31,7 +31,7 @@ names=("$@")
 # shellcheck source=tests/lib/user.sh
 . "$repo/tests/lib/user.sh"
 
-# 5 GB in the end; not below the clone, which an ordinary user may not be able to read.
+# Some GB in the end; not below the clone, which an ordinary user may not be able to read.
 work=$(mktemp -d "${TMPDIR:-/tmp}/stacker-toolchains.XXXXXX")
 # shellcheck disable=SC2317 # called by the trap
 clean() {
@@ -76,6 +76,16 @@ prepare() {
 	cp "$kept/stacker.yaml" "$here/policy-rc.d" "$1/"
 	cp "$stacker" "$1/stacker"
 	[ ! -d "$kept/store" ] || cp -R "$kept/store" "$1/.stacker/store"
+}
+
+# The pinned files alone, without the layers that stand beside them.
+keep_downloads() {
+	local from=$work/user/.stacker/store hex
+	mkdir -p "$kept/store/blobs/sha256"
+	cp "$from/index.json" "$from/oci-layout" "$kept/store/"
+	sed -n 's/^ *hash: sha256:\([0-9a-f]*\)$/\1/p' "$kept/stacker.yaml" | sort -u | while read -r hex; do
+		[ ! -f "$from/blobs/sha256/$hex" ] || cp -n "$from/blobs/sha256/$hex" "$kept/store/blobs/sha256/"
+	done
 }
 
 # build_in DIR NAME [COMMAND...]: by COMMAND, such as as_test_user.
@@ -168,8 +178,7 @@ for name in "${names[@]}"; do
 	[ -z "$record" ] || as=("$recorder" "$kept/$name.calls")
 	run_one "$name" "${as[@]}"
 done
-rm -rf "$kept/store"
-cp -R "$work/user/.stacker/store" "$kept/store"
+keep_downloads
 case "$record ${names[*]} " in
 " "*" userland "*)
 	if [ "$(id -u)" -eq 0 ]; then
