@@ -2,7 +2,10 @@
  */
 #include "sandbox_fixture.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
+
+#include "sandbox/meter_internal.h"
 
 static struct fixture fx;
 static struct err err;
@@ -132,6 +135,22 @@ static void test_masks_of_proc(void **state)
 	assert_int_equal(code, 2);
 }
 
+/* Not exact: other processes have memory files as well. */
+static void test_memory_files_are_counted(void **state)
+{
+	(void)state;
+	AUTO_CLOSE int proc = openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int file = memfd_create("counted", MFD_CLOEXEC);
+	AUTO_CLOSE int twice = dup(file);
+	AUTO(buf) b = BUF_INIT(64 * MIB);
+	assert_true(proc >= 0 && twice >= 0);
+	for (size_t i = 0; i < 64 * KIB; i++)
+		buf_add(&b, "0123456789abcdef", 16);
+	for (int i = 0; i < 32; i++)
+		expect_ok(path_write_all(file, b.data, b.len, "memfd", &err));
+	assert_true(memfd_bytes(proc) >= 32 * MIB);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +158,7 @@ int main(void)
 		cmocka_unit_test(test_user_with_too_many_processes),
 		cmocka_unit_test(test_overlay_of_what_is_missing),
 		cmocka_unit_test(test_masks_of_proc),
+		cmocka_unit_test(test_memory_files_are_counted),
 	};
 	int failed = cmocka_run_group_tests(tests, start, end);
 	return (failed != 0) | (again_as_user() != 0);
