@@ -12,7 +12,7 @@
  *
  * usage: sec_unpack swap BLOB SCRATCH SECONDS
  *
- * A process that shares the directory swaps directories for links to the canary (UN27).
+ * Meanwhile somebody who may write there swaps a directory for a link to the canary (UN27).
  *
  * usage: sec_unpack confined SCRATCH
  *
@@ -22,9 +22,11 @@
 #include <locale.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -177,9 +179,10 @@ static void open_scene(struct scene *s, const char *scratch)
 		die(&e);
 }
 
-static int in_worker(const struct scene *s, enum policy_role role, int keep_fd,
-		     int (*run)(void *, struct buf *, struct err *), void *ctx,
-		     struct buf *reply, struct err *e)
+static int in_prepared_worker(const struct scene *s, enum policy_role role, int keep_fd,
+			      int (*prepare)(void *, struct err *),
+			      int (*run)(void *, struct buf *, struct err *), void *ctx,
+			      struct buf *reply, struct err *e)
 {
 	const struct sandbox_bind bind = {.fd = s->scratch_fd, .name = "scratch"};
 	struct sandbox_worker w = {.idmap = &s->ids,
@@ -189,9 +192,17 @@ static int in_worker(const struct scene *s, enum policy_role role, int keep_fd,
 				   .keep_fds = &keep_fd,
 				   .keep_fds_len = keep_fd >= 0,
 				   .role = role,
+				   .prepare = prepare,
 				   .run = run,
 				   .ctx = ctx};
 	return sandbox_worker_run(&w, reply, e);
+}
+
+static int in_worker(const struct scene *s, enum policy_role role, int keep_fd,
+		     int (*run)(void *, struct buf *, struct err *), void *ctx,
+		     struct buf *reply, struct err *e)
+{
+	return in_prepared_worker(s, role, keep_fd, NULL, run, ctx, reply, e);
 }
 
 /* Is `id` one of the alternatives? */
@@ -277,65 +288,114 @@ static int run_vectors(const char *list, const char *dir, const char *scratch)
 	return failed ? 1 : 0;
 }
 
-/* UN27, in a worker of its own: swaps root/d for a link to the canary and back, until killed.
- */
-static int run_swapper(void *ctx, struct buf *reply, struct err *e)
+/* UN27: a second process of the same ids, begun before its sibling is confined, swaps root/d
+ * for a link to the canary and back as fast as it can: from before the first entry to after the
+ * last, never while the scene is set or checked. */
+struct swapper {
+	atomic_bool stop, ended;
+	atomic_uint swaps;
+};
+
+struct swapped_attempt {
+	struct attempt a;
+	struct swapper *swapper; /* shared with it */
+};
+
+static _Noreturn void swap_until_stopped(struct swapper *w, int root)
 {
-	(void)ctx;
-	(void)reply;
-	AUTO_CLOSE int scratch = -1;
-	if (path_open_dir(AT_FDCWD, "/scratch", &scratch, e) < 0)
-		return -1;
-	for (;;) {
-		int fd = openat(scratch, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		/* Fails as often as it works: the names come and go. */
-		if (symlinkat("../canary", fd, "swap") == 0 || errno == EEXIST)
-			if (renameat2(fd, "swap", fd, "d", RENAME_EXCHANGE) == 0)
-				(void)renameat2(fd, "swap", fd, "d", RENAME_EXCHANGE);
-		close(fd);
+	while (!atomic_load(&w->stop)) {
+		/* There already, or for the moment the directory: both will do. */
+		if (symlinkat("../canary", root, "swap") < 0 && errno != EEXIST)
+			break;
+		if (renameat2(root, "swap", root, "d", RENAME_EXCHANGE) == 0)
+			atomic_fetch_add(&w->swaps, 1);
 	}
+	atomic_store(&w->ended, true);
+	_exit(0);
+}
+
+static int prepare_swapped(void *ctx, struct err *e)
+{
+	struct swapped_attempt *x = ctx;
+	AUTO_CLOSE int scratch = -1;
+	AUTO_CLOSE int root = -1;
+	AUTO_CLOSE int dir = -1;
+	if (path_open_dir(AT_FDCWD, "/scratch", &scratch, e) < 0 ||
+	    make_canary(scratch, e) < 0 || path_make_dir(scratch, "root", 0755, &root, e) < 0 ||
+	    path_make_dir(root, "d", 0755, &dir, e) < 0)
+		return -1;
+	pid_t pid = fork();
+	if (pid == 0)
+		swap_until_stopped(x->swapper, root);
+	return pid < 0 ? err_sys(e, "cannot start the swapper") : 0;
+}
+
+static int stop_swapper(struct swapper *w, struct err *e)
+{
+	atomic_store(&w->stop, true);
+	/* By looking: a worker may not wait for anything. */
+	for (uint64_t until_ms = clock_monotonic_ms() + 5000;
+	     !atomic_load(&w->ended) && clock_monotonic_ms() < until_ms;)
+		;
+	return atomic_load(&w->ended) ? 0
+				      : err_set(e, ERR_SYSTEM, "swap", "the swapper goes on");
+}
+
+static int run_swapped(void *ctx, struct buf *reply, struct err *e)
+{
+	const struct swapped_attempt *x = ctx;
+	struct err outcome = ERR_INIT;
+	AUTO_CLOSE int scratch = -1;
+	AUTO_CLOSE int root = -1;
+	AUTO(buf) before = BUF_INIT(MIB);
+	AUTO(buf) after = BUF_INIT(LIST_BYTES);
+	if (path_open_dir(AT_FDCWD, "/scratch", &scratch, e) < 0 ||
+	    canary_text(scratch, &before, e) < 0 ||
+	    path_open_dir(scratch, "root", &root, e) < 0)
+		return -1;
+	int r = x->a.door == DOOR_LAYER ? through_layer(&x->a, root, &outcome)
+					: through_archive(&x->a, root, &outcome);
+	if (stop_swapper(x->swapper, e) < 0 || canary_text(scratch, &after, e) < 0)
+		return -1;
+	bool alive = before.len == after.len && memcmp(before.data, after.data, after.len) == 0;
+	buf_addf(reply, "%s %s", alive ? "alive" : "dead", r < 0 ? outcome.id : "accept");
+	if (path_remove_tree(scratch, "root", e) < 0)
+		return -1;
+	return path_remove_tree(scratch, "canary", e);
 }
 
 static int run_swap(const char *blob_path, const char *scratch, uint64_t seconds)
 {
 	struct scene s = {.scratch_fd = -1};
-	unsigned tries = 0, refused = 0;
-	struct digest diff_id;
 	struct err e = ERR_INIT;
+	unsigned tries = 0, accepted = 0, dead = 0;
+	uint64_t swaps = 0;
 	AUTO_CLOSE int blob = openat(AT_FDCWD, blob_path, O_RDONLY | O_CLOEXEC);
+	struct swapped_attempt x = {.a = {.scene = &s, .blob_fd = blob, .look = ""}};
 	open_scene(&s, scratch);
-	if (digest_fd(DIGEST_SHA256, blob, blob_path, &diff_id, NULL, &e) < 0)
+	x.swapper = mmap(NULL, sizeof(*x.swapper), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	BUG_IF(x.swapper == MAP_FAILED);
+	if (digest_fd(DIGEST_SHA256, blob, blob_path, &x.a.diff_id, NULL, &e) < 0)
 		die(&e);
-	pid_t swapper = fork();
-	if (swapper == 0) {
-		_exit(in_worker(&s, POLICY_UNPACKER, -1, run_swapper, NULL, NULL, &e) < 0);
-	}
-	int failed = 0;
 	uint64_t until_ms = clock_monotonic_ms() + seconds * 1000;
-	while (clock_monotonic_ms() < until_ms) {
+	for (; clock_monotonic_ms() < until_ms; tries++) {
 		AUTO(buf) reply = BUF_INIT(MIB);
-		struct attempt a = {.scene = &s,
-				    .diff_id = diff_id,
-				    .blob_fd = blob,
-				    .door = tries % 2 ? DOOR_LAYER : DOOR_ARCHIVE,
-				    .look = ""};
-		e = (struct err)ERR_INIT;
-		tries++;
-		if (in_worker(&s, POLICY_UNPACKER, blob, run_attempt, &a, &reply, &e) < 0) {
-			/* Clearing up lost a race: what matters is the canary, checked next. */
-			refused++;
-			continue;
-		}
-		if (!str_has_prefix(buf_text(&reply), "alive"))
-			failed = 1;
-		refused += !str_has_suffix(buf_text(&reply), "accept");
+		*x.swapper = (struct swapper){.swaps = 0};
+		x.a.door = tries % 2 ? DOOR_LAYER : DOOR_ARCHIVE;
+		/* That an attempt cannot be made is a failure of the test, not of the attack.
+		 */
+		if (in_prepared_worker(&s, POLICY_UNPACKER, blob, prepare_swapped, run_swapped,
+				       &x, &reply, &e) < 0)
+			die(&e);
+		dead += !str_has_prefix(buf_text(&reply), "alive ");
+		accepted += str_has_suffix(buf_text(&reply), " accept");
+		swaps += atomic_load(&x.swapper->swaps);
 	}
-	kill(swapper, SIGKILL);
-	waitpid(swapper, NULL, 0);
-	printf("%u unpackings, %u disturbed\n", tries, refused);
-	return failed;
+	printf("%u unpackings, %llu swaps, %u went through, %u refused, canary hurt %u times\n",
+	       tries, (unsigned long long)swaps, accepted, tries - accepted, dead);
+	/* Too few swaps would prove nothing. */
+	return dead > 0 || tries < 20 || swaps < tries;
 }
 
 /* What a worker that runs an attacker's code would try. 0: it worked. */

@@ -463,9 +463,9 @@ def write_all():
     with open(f"{layout.path}/blobs/{flipped['digest'].replace(':', '/')}", "wb") as f:
         f.write(gz[:40] + bytes([gz[40] ^ 1]) + gz[41:])
     layout.image("un22-flipped", [flipped], [digest(GOOD)])
-    # UN27: enough entries in one directory for somebody to come between.
+    # UN27: back to one directory again and again, so that somebody may come between.
     with open(out_dir + "/swap-target", "wb") as f:
-        f.write(b"".join(directory("d") + entry(f"d/f{i}", b"x" * 100) for i in range(200)) + END)
+        f.write(b"".join(entry(f"d/f{i}", b"x" * 100) + entry(f"e/f{i}", b"x") for i in range(100)) + END)
     # UN26: more layers than an overlay can hold.
     layers = [entry(f"layer{i}", b"x") + END for i in range(501)]
     for count in (499, 500, 501):
