@@ -15,7 +15,7 @@
 #include "util/vec.h"
 
 struct config_history {
-	char *created;    /* RFC 3339, or NULL */
+	char *created; /* RFC 3339, or NULL */
 	char *created_by;
 	char *author;
 	char *comment;
@@ -33,7 +33,7 @@ struct image_config {
 	struct strvec env, entrypoint, cmd;
 	bool has_entrypoint, has_cmd;
 	struct strvec exposed_ports, volumes; /* keys of the maps, sorted when written */
-	struct map labels;                    /* text -> text */
+	struct map labels;		      /* text -> text */
 	struct digest_vec diff_ids;
 	struct config_history_vec history;
 };

@@ -24,19 +24,20 @@ struct import_entry {
 };
 
 struct import_options {
-	const char *name;   /* base name of what is imported; for errors and placement */
-	bool contents;      /* the source path ended in "/" */
-	const char *dest;   /* absolute; a trailing "/" counts */
-	int32_t mode;       /* for regular files, or -1: as the source */
-	int64_t uid, gid;   /* or -1: 0 */
-	int64_t epoch_s;    /* mtime of everything that is written */
-	int blobs_fd;       /* the store's blobs/ directory, to read content from */
+	const char *name; /* base name of what is imported; for errors and placement */
+	bool contents;	  /* the source path ended in "/" */
+	const char *dest; /* absolute; a trailing "/" counts */
+	int32_t mode;	  /* for regular files, or -1: as the source */
+	int64_t uid, gid; /* or -1: 0 */
+	int64_t epoch_s;  /* mtime of everything that is written */
+	int blobs_fd;	  /* the store's blobs/ directory, to read content from */
 };
 
 /* Local trees and single blobs (one entry with path ""). ERR_INPUT "import/...". A file whose
  * dest is an existing directory without trailing slash is refused with a hint (U28). */
 int import_entries(const struct import_entry *entries, size_t entries_len,
-		   const struct import_options *options, int root_fd, struct err *e) WARN_UNUSED;
+		   const struct import_options *options, int root_fd,
+		   struct err *e) WARN_UNUSED;
 /* stacker://: copies `path` (absolute, resolved inside `from_root_fd`) with modes, links and
  * symlinks; owners are kept unless uid/gid are given; blobs_fd is not used. */
 int import_from_root(int from_root_fd, const char *path, const struct import_options *options,

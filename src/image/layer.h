@@ -12,15 +12,15 @@
 #include "util/digest.h"
 
 struct layer_pack_options {
-	int upper_fd;    /* the overlay's upper directory itself, not the mount */
-	int lower_fd;    /* the lower layers merged, or -1 if there are none */
+	int upper_fd;	 /* the overlay's upper directory itself, not the mount */
+	int lower_fd;	 /* the lower layers merged, or -1 if there are none */
 	int64_t epoch_s; /* mtimes above it are lowered to it */
-	int out_fd;      /* receives the tar stream from offset 0 */
+	int out_fd;	 /* receives the tar stream from offset 0 */
 };
 
 struct layer_packed {
 	struct digest diff_id; /* sha256 of the tar */
-	uint64_t size;         /* bytes of the tar */
+	uint64_t size;	       /* bytes of the tar */
 	uint64_t entries;      /* 0: nothing changed, no layer is needed */
 	uint64_t sockets_dropped;
 };

@@ -17,7 +17,10 @@ struct layout {
 	int lock_fd; /* -1: opened for reading */
 	char *name;  /* as the user wrote it, for errors */
 };
-#define LAYOUT_INIT { .dir_fd = -1, .lock_fd = -1 }
+#define LAYOUT_INIT                                                                            \
+	{                                                                                      \
+		.dir_fd = -1, .lock_fd = -1                                                    \
+	}
 void layout_cleanup(struct layout *l);
 
 /* For reading; must exist and be a layout (ERR_INPUT "layout/..."). */
@@ -45,8 +48,9 @@ int layout_put_blob(struct layout *l, const void *bytes, size_t len, struct dige
 		    struct err *e) WARN_UNUSED;
 /* Replaces the entry of `tag` (old one removed, new one appended), or does nothing if it is
  * already exactly that (*ret_changed). The platform of the entry is os/arch. */
-int layout_set_tag(struct layout *l, const char *tag, const struct descriptor *d, const char *os,
-		   const char *arch, bool *ret_changed, struct err *e) WARN_UNUSED;
+int layout_set_tag(struct layout *l, const char *tag, const struct descriptor *d,
+		   const char *os, const char *arch, bool *ret_changed,
+		   struct err *e) WARN_UNUSED;
 /* Removes blobs that no entry of index.json reaches. */
 int layout_collect(struct layout *l, struct err *e) WARN_UNUSED;
 

@@ -39,8 +39,8 @@ static int check_kind(const json_t *root, const char *what, struct err *e)
 	 * "manifests" the document can be nothing else. */
 	if (!type || strcmp(type, OCI_MANIFEST_TYPE) == 0)
 		return 0;
-	err_set(e, ERR_INPUT, "image/media-type", "mediaType of '%s' is '%s', not '%s'", what, type,
-		OCI_MANIFEST_TYPE);
+	err_set(e, ERR_INPUT, "image/media-type", "mediaType of '%s' is '%s', not '%s'", what,
+		type, OCI_MANIFEST_TYPE);
 	return err_hint(e, "convert the image: skopeo copy --format oci");
 }
 

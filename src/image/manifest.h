@@ -28,7 +28,7 @@ struct descriptor_vec VEC_OF(struct descriptor);
 struct manifest {
 	struct descriptor config;
 	struct descriptor_vec layers; /* base first */
-	struct map annotations;       /* text -> text */
+	struct map annotations;	      /* text -> text */
 };
 void manifest_cleanup(struct manifest *m);
 

@@ -13,13 +13,13 @@
 #include "util/vec.h"
 
 struct tree_entry {
-	char *path;    /* relative, no trailing slash; whiteouts as the layer names them */
-	char type;     /* 'f' file, 'd' directory, 'l' symlink, 'h' hard link, 'c' 'b' 'p' */
+	char *path; /* relative, no trailing slash; whiteouts as the layer names them */
+	char type;  /* 'f' file, 'd' directory, 'l' symlink, 'h' hard link, 'c' 'b' 'p' */
 	uint32_t mode;
 	uint64_t uid, gid;
 	int64_t mtime_s;
 	uint64_t size;
-	char *target;  /* links, else NULL */
+	char *target; /* links, else NULL */
 	uint64_t rdev;
 	struct digest digest; /* files: sha256 */
 	struct digest xattrs; /* over sorted name/value pairs; alg NONE if there are none */

@@ -19,7 +19,10 @@ struct buf {
 	bool overflowed;
 };
 
-#define BUF_INIT(max) { .max_bytes = (max) }
+#define BUF_INIT(max)                                                                          \
+	{                                                                                      \
+		.max_bytes = (max)                                                             \
+	}
 
 void buf_cleanup(struct buf *b);
 void buf_clear(struct buf *b);

@@ -19,7 +19,7 @@ struct digest {
 	uint8_t bytes[DIGEST_BYTES_MAX]; /* unused tail is zero */
 };
 
-size_t digest_len(enum digest_alg alg);           /* in bytes; NONE: 0 */
+size_t digest_len(enum digest_alg alg);		  /* in bytes; NONE: 0 */
 const char *digest_alg_name(enum digest_alg alg); /* "sha256" */
 
 /* OCI form "sha256:<64 lower-case hex>"; ERR_INPUT "digest/malformed" otherwise. */

@@ -5,7 +5,7 @@
  * only the fact of failure matters.
  *
  * Wording: lower case, problem first, subject in single quotes, no full stop; the remedy goes
- * into the hint. The id ("recipe/unknown-directive") is stable and documented in docs/errors.md.
+ * into the hint. The id ("recipe/unknown-directive") is stable and documented in docs/errors/.
  */
 #ifndef UTIL_ERR_H
 #define UTIL_ERR_H
@@ -15,14 +15,14 @@
 
 enum err_code {
 	ERR_NONE = 0,
-	ERR_USAGE,    /* the command line is wrong */
-	ERR_RECIPE,   /* the stackerfile is wrong */
-	ERR_INPUT,    /* a pinned or local input cannot be had, or is malformed */
-	ERR_POLICY,   /* refused by a rule of ours */
-	ERR_SANDBOX,  /* isolation cannot be had, or the step failed in it */
-	ERR_SYSTEM,   /* the operating system refused a call */
-	ERR_MISMATCH, /* bytes do not hash to what was promised */
-	ERR_BUG,      /* should not happen */
+	ERR_USAGE,	 /* the command line is wrong */
+	ERR_RECIPE,	 /* the stackerfile is wrong */
+	ERR_INPUT,	 /* a pinned or local input cannot be had, or is malformed */
+	ERR_POLICY,	 /* refused by a rule of ours */
+	ERR_SANDBOX,	 /* isolation cannot be had, or the step failed in it */
+	ERR_SYSTEM,	 /* the operating system refused a call */
+	ERR_MISMATCH,	 /* bytes do not hash to what was promised */
+	ERR_BUG,	 /* should not happen */
 	ERR_INTERRUPTED, /* SIGINT or SIGTERM */
 };
 
@@ -38,7 +38,7 @@ struct pos {
 struct err {
 	enum err_code code;
 	int saved_errno; /* 0 unless a system call failed */
-	uint32_t line;   /* position in the user's file; 0 if none */
+	uint32_t line;	 /* position in the user's file; 0 if none */
 	uint32_t column;
 	uint32_t raised_line; /* where in our source, shown with --debug */
 	const char *raised_file;
@@ -48,20 +48,27 @@ struct err {
 	char hint[ERR_HINT_MAX];
 };
 
-#define ERR_INIT { .code = ERR_NONE }
+#define ERR_INIT                                                                               \
+	{                                                                                      \
+		.code = ERR_NONE                                                               \
+	}
 
 #define WARN_UNUSED __attribute__((warn_unused_result))
 
 /* Each returns -1, so that failing is one line: `return err_set(e, ERR_INPUT, "input/x", ...)`. */
-#define err_set(e, code, id, ...) \
+#define err_set(e, code, id, ...)                                                              \
 	ERR_FAIL_(err_set_((e), (code), (id), __FILE__, __LINE__, __VA_ARGS__))
 /* A failed system call: appends strerror(errno) to the message; id "system/call". */
 #define err_sys(e, ...) ERR_FAIL_(err_sys_((e), __FILE__, __LINE__, __VA_ARGS__))
 /* An error in the user's file at `pos`; code ERR_RECIPE. */
-#define err_at(e, pos, id, ...) \
+#define err_at(e, pos, id, ...)                                                                \
 	ERR_FAIL_(err_at_((e), (pos), (id), __FILE__, __LINE__, __VA_ARGS__))
 /* The -1 is spelled out here so that the compiler, too, knows that out parameters stay unset. */
-#define ERR_FAIL_(call) __extension__({ (void)(call); -1; })
+#define ERR_FAIL_(call)                                                                        \
+	__extension__({                                                                        \
+		(void)(call);                                                                  \
+		-1;                                                                            \
+	})
 
 int err_set_(struct err *e, enum err_code code, const char *id, const char *file, int line,
 	     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
@@ -83,7 +90,11 @@ int err_recode(struct err *e, enum err_code code, const char *id);
 const char *err_code_name(enum err_code code);
 
 /* A broken invariant: says where, then aborts, in every build type. */
-#define BUG_IF(cond) do { if (__builtin_expect(!!(cond), 0)) err_bug(#cond, __FILE__, __LINE__); } while (0)
+#define BUG_IF(cond)                                                                           \
+	do {                                                                                   \
+		if (__builtin_expect(!!(cond), 0))                                             \
+			err_bug(#cond, __FILE__, __LINE__);                                    \
+	} while (0)
 _Noreturn void err_bug(const char *what, const char *file, int line);
 
 #endif

@@ -17,7 +17,7 @@ struct log_options {
 	enum log_level level; /* messages above it are dropped */
 	enum log_format format;
 	bool colour; /* text only */
-	int fd;      /* usually 2; borrowed */
+	int fd;	     /* usually 2; borrowed */
 };
 
 void log_setup(const struct log_options *options);

@@ -20,7 +20,10 @@ struct map {
 	void (*free_value)(void *value); /* NULL: values are borrowed */
 };
 
-#define MAP_INIT(free_fn) { .free_value = (free_fn) }
+#define MAP_INIT(free_fn)                                                                      \
+	{                                                                                      \
+		.free_value = (free_fn)                                                        \
+	}
 
 void map_cleanup(struct map *m);
 /* Takes `value`, copies `key`. Returns false, changing nothing, if the key is there already. */

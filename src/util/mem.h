@@ -27,8 +27,18 @@ void mem_close_cleanup(int *fd);
 /* `AUTO(buf) b = BUF_INIT(max)` calls buf_cleanup(&b); cleanups accept a zeroed object. */
 #define AUTO(name) __attribute__((cleanup(name##_cleanup))) struct name
 
-#define TAKE_PTR(ptr) __extension__({ __typeof__(ptr) taken_ = (ptr); (ptr) = NULL; taken_; })
-#define TAKE_FD(fd) __extension__({ int taken_ = (fd); (fd) = -1; taken_; })
+#define TAKE_PTR(ptr)                                                                          \
+	__extension__({                                                                        \
+		__typeof__(ptr) taken_ = (ptr);                                                \
+		(ptr) = NULL;                                                                  \
+		taken_;                                                                        \
+	})
+#define TAKE_FD(fd)                                                                            \
+	__extension__({                                                                        \
+		int taken_ = (fd);                                                             \
+		(fd) = -1;                                                                     \
+		taken_;                                                                        \
+	})
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -22,7 +22,8 @@ int path_open_in_root(int dir_fd, const char *path, int flags, mode_t mode, int 
 /* A directory the user named (absolute or relative to `dir_fd`); ordinary lookup. */
 int path_open_dir(int dir_fd, const char *path, int *ret_fd, struct err *e) WARN_UNUSED;
 /* Makes the directory `path` (and parents) as `mode`, ordinary lookup, and opens it. */
-int path_make_dir(int dir_fd, const char *path, mode_t mode, int *ret_fd, struct err *e) WARN_UNUSED;
+int path_make_dir(int dir_fd, const char *path, mode_t mode, int *ret_fd,
+		  struct err *e) WARN_UNUSED;
 /* Opens a private state directory, made 0700 if absent; refuses a symlink, another owner, or one
  * that group or others can write (ERR_POLICY "store/unsafe-dir"). */
 int path_make_private_dir(int dir_fd, const char *path, int *ret_fd, struct err *e) WARN_UNUSED;
@@ -34,7 +35,8 @@ int path_read_file(int dir_fd, const char *path, struct buf *b, struct err *e) W
 /* Reads from the current offset of `fd` to the end; `name` is for errors. */
 int path_read_fd(int fd, const char *name, struct buf *b, struct err *e) WARN_UNUSED;
 /* Writes all of it; `name` is for errors. */
-int path_write_all(int fd, const void *bytes, size_t len, const char *name, struct err *e) WARN_UNUSED;
+int path_write_all(int fd, const void *bytes, size_t len, const char *name,
+		   struct err *e) WARN_UNUSED;
 /* Copies `len` bytes at `*from_offset` semantics of copy_file_range, reflink where possible,
  * from offset 0 to the end of `from`. */
 int path_copy_fd(int from, int to, const char *name, struct err *e) WARN_UNUSED;

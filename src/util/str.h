@@ -10,7 +10,7 @@ struct str {
 	size_t len;
 };
 
-#define STR_LIT(text) ((struct str){ (text), sizeof(text) - 1 })
+#define STR_LIT(text) ((struct str){(text), sizeof(text) - 1})
 
 struct str str_of(const char *text);
 bool str_eq(struct str a, struct str b);

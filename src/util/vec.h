@@ -9,20 +9,27 @@
 
 #include "util/mem.h"
 
-#define VEC_OF(type) { type *items; size_t len; size_t cap; }
+#define VEC_OF(type)                                                                           \
+	{                                                                                      \
+		type *items;                                                                   \
+		size_t len;                                                                    \
+		size_t cap;                                                                    \
+	}
 
-#define vec_push(v, item) do { \
-		if ((v)->len == (v)->cap) { \
-			(v)->cap = (v)->cap ? (v)->cap * 2 : 8; \
-			(v)->items = mem_realloc_array((v)->items, (v)->cap, \
-						       sizeof(*(v)->items)); \
-		} \
-		(v)->items[(v)->len++] = (item); \
+#define vec_push(v, item)                                                                      \
+	do {                                                                                   \
+		if ((v)->len == (v)->cap) {                                                    \
+			(v)->cap = (v)->cap ? (v)->cap * 2 : 8;                                \
+			(v)->items =                                                           \
+				mem_realloc_array((v)->items, (v)->cap, sizeof(*(v)->items));  \
+		}                                                                              \
+		(v)->items[(v)->len++] = (item);                                               \
 	} while (0)
 
-#define vec_free(v) do { \
-		mem_free_cleanup(&(v)->items); \
-		(v)->len = (v)->cap = 0; \
+#define vec_free(v)                                                                            \
+	do {                                                                                   \
+		mem_free_cleanup(&(v)->items);                                                 \
+		(v)->len = (v)->cap = 0;                                                       \
 	} while (0)
 
 /* A vector of owned strings. */

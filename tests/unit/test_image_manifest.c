@@ -11,7 +11,7 @@
 	"{\"digest\":\"sha256:" HEX_A "\",\"mediaType\":\"" OCI_CONFIG_TYPE "\",\"size\":7}"
 #define LAYER_TEXT                                                                             \
 	"{\"digest\":\"sha256:" HEX_B "\",\"mediaType\":\"" OCI_LAYER_GZIP_TYPE "\",\"size\":" \
-										"9}"
+	"9}"
 #define HEAD_TEXT "\"mediaType\":\"" OCI_MANIFEST_TYPE "\",\"schemaVersion\":2"
 #define PLAIN_TEXT "{\"config\":" CONFIG_TEXT ",\"layers\":[" LAYER_TEXT "]," HEAD_TEXT "}"
 
@@ -66,7 +66,7 @@ static void test_media_type_may_be_absent(void **state)
 {
 	static const char text[] =
 		"{\"config\":" CONFIG_TEXT ",\"layers\":[],\"schemaVersion\":2}";
-	AUTO(manifest) m = { 0 };
+	AUTO(manifest) m = {0};
 	struct err e = ERR_INIT;
 
 	(void)state;
