@@ -182,8 +182,7 @@ static int header_magic(const struct tar_reader *r, const uint8_t *block, bool *
 			return header_error(r, "a prefix or sparse map in a GNU header", e);
 		return 0;
 	}
-	/* Some writers of old fill in owner names and device numbers without the magic; nobody
-	 * reads those then. A prefix is read by some. */
+	/* Without the magic nobody reads owner names and device numbers; a prefix some do. */
 	if (!all_zero(magic, field_magic.len) ||
 	    !all_zero(block + field_prefix.offset, TAR_BLOCK_BYTES - field_prefix.offset))
 		return header_error(r, "neither ustar, GNU nor plain v7", e);
