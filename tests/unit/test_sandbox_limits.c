@@ -174,6 +174,15 @@ static void test_no_cgroup(void **state)
 	fixture_own(&fx);
 }
 
+/* Not so in a container or a chroot that was given none. */
+static bool groups_are_mounted(void)
+{
+	AUTO(buf) mounts = BUF_INIT(MIB);
+	struct err e = ERR_INIT;
+	assert_int_equal(path_read_file(AT_FDCWD, "/proc/self/mounts", &mounts, &e), 0);
+	return strstr(buf_text(&mounts), " cgroup") != NULL;
+}
+
 static void test_left_groups(void **state)
 {
 	(void)state;
@@ -181,7 +190,7 @@ static void test_left_groups(void **state)
 	struct cgroup c;
 	cgroup_create_here(&c, &limits);
 	if (c.memory.kind == EVIDENCE_CGROUP_NONE) {
-		assert_true(geteuid() != 0);
+		assert_true(geteuid() != 0 || !groups_are_mounted());
 		return; /* what an ordinary user gets where nothing is delegated */
 	}
 	int parent = c.memory.parent_fd;
