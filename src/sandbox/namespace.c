@@ -229,9 +229,3 @@ int namespace_settle(struct err *e)
 		return err_sys(e, "cannot leave the session keyring");
 	return loopback_up(e);
 }
-
-void namespace_kill(const struct proc *p)
-{
-	if (p->pidfd >= 0)
-		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
-}

@@ -32,7 +32,5 @@ int namespace_spawn(const struct namespace_spec *spec, struct proc *ret, bool *r
 int namespace_become_root(int channel, struct err *e) WARN_UNUSED;
 /* In the child: fixed host and domain name, loopback up, a session keyring of its own. */
 int namespace_settle(struct err *e) WARN_UNUSED;
-/* Sends the child SIGKILL, which ends its whole pid namespace. */
-void namespace_kill(const struct proc *p);
 
 #endif
