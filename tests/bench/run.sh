@@ -7,6 +7,8 @@ export LC_ALL=C
 
 build=$(realpath "${1:?usage: run.sh BUILD}")
 stacker=$(realpath "${STACKER:?STACKER names the program to use}")
+bench_step=$(realpath "${BENCH_STEP:?BENCH_STEP names the program that measures the sandbox alone}")
+ablated=$(realpath "${ABLATED:?ABLATED names the program whose evidence can be switched off}")
 here=$(realpath "$(dirname "$0")")
 measure=$here/measure.py
 runs=${RUNS:-20}
@@ -54,7 +56,6 @@ python3 "$measure" "$runs" "build of two images without cache" -- \
 	"$stacker" --quiet build --no-cache >>"$results"
 # The sandbox alone, beside bubblewrap, which builds the same namespaces: as whoever runs this, and
 # if that is root, as an ordinary user too.
-bench_step=$(realpath "${BENCH_STEP:?BENCH_STEP names the program that measures the sandbox alone}")
 step_dir() {
 	mkdir -p "$1/roots/base/bin"
 	cp /bin/busybox "$1/roots/base/bin/true"
@@ -80,7 +81,6 @@ else
 	echo "bench: bubblewrap is not installed, so there is no peer to compare with" >&2
 fi
 
-ablated=$(realpath "${ABLATED:?ABLATED names the program whose evidence can be switched off}")
 mkdir "$work/compile"
 python3 "$here/evidence.py" "$ablated" "$work/compile" >"$bench/evidence.json" || [ -s "$bench/evidence.json" ]
 
