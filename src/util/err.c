@@ -12,14 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const code_names[] = {
-	[ERR_NONE] = "none",	 [ERR_USAGE] = "usage",
-	[ERR_RECIPE] = "recipe", [ERR_INPUT] = "input",
-	[ERR_POLICY] = "policy", [ERR_SANDBOX] = "sandbox",
-	[ERR_SYSTEM] = "system", [ERR_MISMATCH] = "mismatch",
-	[ERR_BUG] = "bug",	 [ERR_INTERRUPTED] = "interrupted",
-};
-
 /* Ends `out`, whose last byte is the NUL of a cut text, in "...". */
 static void mark_cut(char *out, size_t size)
 {
@@ -170,12 +162,6 @@ int err_recode(struct err *e, enum err_code code, const char *id)
 	e->code = code;
 	copy_text(e->id, sizeof(e->id), id);
 	return -1;
-}
-
-const char *err_code_name(enum err_code code)
-{
-	BUG_IF((size_t)code >= sizeof(code_names) / sizeof(code_names[0]));
-	return code_names[code];
 }
 
 _Noreturn void err_bug(const char *what, const char *file, int line)

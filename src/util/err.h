@@ -86,9 +86,6 @@ int err_locate(struct err *e, const struct pos *pos);
 /* Replaces code and id of a filled error, keeping the text. */
 int err_recode(struct err *e, enum err_code code, const char *id);
 
-/* The lower-case name of a code, for JSON. */
-const char *err_code_name(enum err_code code);
-
 /* A broken invariant: says where, then aborts, in every build type. */
 #define BUG_IF(cond)                                                                           \
 	do {                                                                                   \

@@ -172,14 +172,6 @@ static void test_null_error_only_fails(void **state)
 	assert_int_equal(err_recode(NULL, ERR_BUG, "x"), -1);
 }
 
-static void test_code_names(void **state)
-{
-	(void)state;
-	assert_string_equal(err_code_name(ERR_USAGE), "usage");
-	assert_string_equal(err_code_name(ERR_INTERRUPTED), "interrupted");
-	expect_bug(err_code_name((enum err_code)99));
-}
-
 static void test_broken_invariant_aborts(void **state)
 {
 	(void)state;
@@ -202,7 +194,6 @@ int main(void)
 		cmocka_unit_test(test_long_path_does_not_hide_the_reason),
 		cmocka_unit_test(test_cut_keeps_characters_whole),
 		cmocka_unit_test(test_null_error_only_fails),
-		cmocka_unit_test(test_code_names),
 		cmocka_unit_test(test_broken_invariant_aborts),
 	};
 
