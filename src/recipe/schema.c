@@ -85,6 +85,15 @@ static const struct directive directives[] = {
 	{SCHEMA_IMPORT, "uid", SCALAR, .status = SCHEMA_WORKS},
 	{SCHEMA_IMPORT, "gid", SCALAR, .status = SCHEMA_WORKS},
 	{SCHEMA_IMPORT, "unpack", SCALAR, .status = SCHEMA_WORKS},
+
+	{SCHEMA_LOCK, "version", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_LOCK, "source_date_epoch", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_LOCK, "pins", LIST, .status = SCHEMA_WORKS},
+
+	{SCHEMA_PIN, "url", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_PIN, "hash", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_PIN, "size", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_PIN, "locked", SCALAR, .status = SCHEMA_WORKS},
 };
 
 static const char *scope_noun(enum schema_scope scope)
@@ -100,6 +109,10 @@ static const char *scope_noun(enum schema_scope scope)
 		return "image source directive"; /* upstream's words, which tests look for */
 	case SCHEMA_IMPORT:
 		return "import directive";
+	case SCHEMA_LOCK:
+		return "key of a lock";
+	case SCHEMA_PIN:
+		return "key of a pin";
 	}
 	err_bug("unknown schema scope", __FILE__, __LINE__);
 }
@@ -117,6 +130,10 @@ static const char *scope_place(enum schema_scope scope)
 		return "from";
 	case SCHEMA_IMPORT:
 		return "an import";
+	case SCHEMA_LOCK:
+		return "a lock";
+	case SCHEMA_PIN:
+		return "a pin";
 	}
 	err_bug("unknown schema scope", __FILE__, __LINE__);
 }

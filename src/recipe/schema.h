@@ -16,6 +16,8 @@ enum schema_scope {
 	SCHEMA_IMAGE,  /* under an image's name */
 	SCHEMA_FROM,   /* under `from` */
 	SCHEMA_IMPORT, /* a map in `imports` */
+	SCHEMA_LOCK,   /* stacker.lock */
+	SCHEMA_PIN,    /* a map in `pins` there */
 };
 
 /* Checks the keys of `map` (which must be a mapping, else "recipe/wrong-type"): known, working,

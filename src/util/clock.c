@@ -2,6 +2,7 @@
 #include "util/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "util/err.h"
@@ -10,7 +11,7 @@ enum { DAY_S = 86400, ERA_YEARS = 400, ERA_DAYS = 146097 };
 
 /* Seconds of 0000-01-01 and 9999-12-31T23:59:59. */
 #define FIRST_S (-INT64_C(62167219200))
-#define LAST_S INT64_C(253402300799)
+#define LAST_S CLOCK_RFC3339_MAX_S
 
 uint64_t clock_monotonic_ms(void)
 {
@@ -46,4 +47,46 @@ void clock_format_rfc3339(int64_t time_s, char out[32])
 
 	snprintf(out, 32, "%04d-%02d-%02dT%02d:%02d:%02dZ", year, month, month_day,
 		 second / 3600, second / 60 % 60, second % 60);
+}
+
+/* `len` digits, leading zeros and all. */
+static bool parse_digits(const char *text, size_t len, int *ret)
+{
+	int value = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		value = value * 10 + (text[i] - '0');
+	}
+	*ret = value;
+	return true;
+}
+
+bool clock_parse_rfc3339(const char *text, int64_t *ret_s)
+{
+	int year, month, day, hour, minute, second;
+	char again[32];
+
+	if (strlen(text) != strlen("1980-01-01T00:00:00Z") || !parse_digits(text, 4, &year) ||
+	    !parse_digits(text + 5, 2, &month) || !parse_digits(text + 8, 2, &day) ||
+	    !parse_digits(text + 11, 2, &hour) || !parse_digits(text + 14, 2, &minute) ||
+	    !parse_digits(text + 17, 2, &second))
+		return false;
+	/* Counted as in clock_format_rfc3339: years from March, from 400 years before 0. */
+	int64_t march_year = year + ERA_YEARS - (month <= 2);
+	int64_t march_month = month > 2 ? month - 3 : month + 9;
+	int64_t days = march_year * 365 + march_year / 4 - march_year / 100 + march_year / 400 +
+		       (153 * march_month + 2) / 5 + day - 1;
+	int64_t time_s =
+		FIRST_S + (days + 60 - ERA_DAYS) * DAY_S + hour * 3600 + minute * 60 + second;
+
+	/* Whatever is no date, or has other separators, comes back as another text. */
+	if (time_s < FIRST_S || time_s > LAST_S)
+		return false;
+	clock_format_rfc3339(time_s, again);
+	if (strcmp(text, again) != 0)
+		return false;
+	*ret_s = time_s;
+	return true;
 }

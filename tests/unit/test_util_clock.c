@@ -11,6 +11,9 @@ static void expect_time(int64_t time_s, const char *wanted)
 
 	clock_format_rfc3339(time_s, text);
 	assert_string_equal(text, wanted);
+	int64_t back = time_s + 1;
+	assert_true(clock_parse_rfc3339(wanted, &back));
+	assert_int_equal(back, time_s);
 }
 
 static void test_known_times(void **state)
@@ -38,6 +41,32 @@ static void test_ends_of_the_range(void **state)
 	expect_time(INT64_C(253402300799), "9999-12-31T23:59:59Z");
 	expect_bug(clock_format_rfc3339(-INT64_C(62167219201), text));
 	expect_bug(clock_format_rfc3339(INT64_C(253402300800), text));
+}
+
+static void test_no_times(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"2024-02-30T00:00:00Z",
+		"2023-02-29T00:00:00Z",
+		"2024-13-01T00:00:00Z",
+		"2024-00-01T00:00:00Z",
+		"2024-01-00T00:00:00Z",
+		"2024-01-01T24:00:00Z",
+		"2024-01-01T00:60:00Z",
+		"2024-01-01T23:59:60Z",
+		"2024-01-01 00:00:00Z",
+		"2024-01-01T00:00:00+",
+		"2024-01-01T00:00:00Z ",
+		"2024-1-01T00:00:00ZZ",
+		"-024-01-01T00:00:00Z",
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		int64_t time_s = 7;
+		assert_false(clock_parse_rfc3339(texts[i], &time_s));
+		assert_int_equal(time_s, 7);
+	}
 }
 
 static void test_same_as_libc(void **state)
@@ -74,6 +103,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known_times),
 		cmocka_unit_test(test_ends_of_the_range),
+		cmocka_unit_test(test_no_times),
 		cmocka_unit_test(test_same_as_libc),
 		cmocka_unit_test(test_clocks_go_forward),
 	};
