@@ -162,6 +162,8 @@ int build_context_open(const struct build_dirs *dirs, struct build_context *c, s
 		return -1;
 	c->fetch.confine = confine_fetcher;
 	c->fetch.confine_ctx = &c->policy;
+	c->registry.confine = confine_fetcher;
+	c->registry.confine_ctx = &c->policy;
 	/* Ours by the lock: nobody else can be working there. */
 	if (dir_has_entries(c->roots_fd, WORK_DIR))
 		return build_remove_hostile(c, c->roots_fd, WORK_DIR, e);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "inputs/fetch.h"
+#include "inputs/registry.h"
 #include "inputs/store.h"
 #include "sandbox/idmap.h"
 #include "sandbox/policy.h"
@@ -33,6 +34,7 @@ struct build_context {
 	unsigned next_work;	  /* numbers the directories below roots/.work */
 	const struct store *seed; /* pins are taken from here before the network; or NULL */
 	struct fetch_options fetch;
+	struct registry_options registry; /* the same for every registry but `insecure` */
 	bool quiet_steps; /* a step's output goes to its log file only */
 	/* Called when a step has ended, well or not, and its evidence is kept; or NULL. */
 	void (*step_done)(void *ctx, const struct digest *recipe);

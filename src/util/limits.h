@@ -53,6 +53,17 @@
 /* All URLs and attempts of one pin. 64 GiB at 3 MiB/s; a server that drips just fast enough not
  * to stall is given up, too. */
 #define LIMIT_DOWNLOAD_TOTAL_S (6 * 3600)
+/* Registries. Manifests: the distribution spec has registries take 4 MiB. */
+#define LIMIT_REFERENCE_BYTES 512     /* host 255, repository 255 by distribution's grammar */
+#define LIMIT_REGISTRY_PAGES 1000     /* of one list */
+#define LIMIT_REGISTRY_TAGS 100000    /* of one repository */
+#define LIMIT_REGISTRY_REFERRERS 1000 /* of one image, as entries of an index */
+#define LIMIT_REGISTRY_TOKEN_BYTES (64 * KIB) /* a header line that servers still take */
+#define LIMIT_REGISTRY_ATTEMPTS 6	      /* of one request */
+/* All waits of one request, whatever Retry-After says: Docker Hub's limits last for hours, and
+ * nobody waits for that. */
+#define LIMIT_REGISTRY_WAIT_S 180
+#define LIMIT_AUTH_FILE_BYTES (1 * MIB)
 /* Local imports (SEC ST01, ST02) */
 #define LIMIT_LOCAL_ENTRIES 100000 /* of one import; a Linux source tree has 90,000 */
 #define LIMIT_TREE_VALUES (6 * LIMIT_LOCAL_ENTRIES + 16) /* a file is an object of five */
