@@ -169,8 +169,8 @@ $(OUT)/bench/%: tests/bench/%.c $(LIB) $(OUT)/flags
 
 # stacker with switches that take protections away, for the ablations of the security tests: the
 # released objects, with functions replaced by the linker. The released program has no switch.
-ABLATED := policy_load seccomp_program_install seccomp_program_install_watched caps_restrict \
-	init_main
+ABLATED := policy_load seccomp_program_install seccomp_program_install_watched guard_install \
+	caps_restrict init_main
 $(OUT)/stacker-ablate: tests/security/ablate.c $(MAIN_OBJECT) $(LIB) $(OUT)/flags
 	$(call say,LINK,$@)
 	$(Q)$(COMPILE) -Wno-missing-prototypes $(OUR_LDFLAGS) $(LDFLAGS) $(ABLATED:%=-Wl,--wrap=%) -o $@ $< \

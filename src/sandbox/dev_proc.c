@@ -192,14 +192,32 @@ static int proc_failed(struct err *e)
 		"use --security-opt systempaths=unconfined");
 }
 
+static int forbid(int proc_fd, const char *name, struct err *e)
+{
+	AUTO_FREE char *path = mem_printf("sys/user/%s", name);
+	AUTO_CLOSE int fd = openat(proc_fd, path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return 0; /* a kernel without that kind has none to give */
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		return err_sys(e, "cannot set '/proc/%s' of the sandbox", path);
+	return 0;
+}
+
 int proc_forbid_namespaces(struct err *e)
 {
+	/* Not those of mount namespaces, each mount that is made by fsmount() being one for a
+	 * moment. */
+	static const char *const limits[] = {
+		"max_user_namespaces", "max_pid_namespaces",  "max_net_namespaces",
+		"max_uts_namespaces",  "max_ipc_namespaces",  "max_cgroup_namespaces",
+		"max_time_namespaces", "max_fanotify_groups",
+	};
 	AUTO_CLOSE int proc = -1;
 	if (mount_create("proc", NULL, 0, LOCKED & ~(uint64_t)MOUNT_ATTR_RDONLY, &proc, e) < 0)
 		return proc_failed(e);
-	AUTO_CLOSE int fd = openat(proc, "sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "0", 1) != 1)
-		return err_sys(e, "cannot forbid namespaces in the sandbox");
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		if (forbid(proc, limits[i], e) < 0)
+			return -1;
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "sandbox/guard_internal.h"
 #include "sandbox/step_internal.h"
 #include "sandbox/wire_internal.h"
 #include "util/limits.h"
@@ -154,6 +155,9 @@ void init_main(const struct sandbox_spec *spec, const struct init_programs *prog
 	struct err e = ERR_INIT;
 	int error_fd = fds->error_fd, status_fd = fds->status_fd, line_fd = fds->line_fd;
 	int *of_step[] = {&error_fd, &line_fd}, *of_init[] = {&status_fd};
+	/* Before the step is there: it covers both. */
+	if (guard_install(&e) < 0)
+		report_and_exit(error_fd, &e);
 	pid_t step = fork();
 	if (step == 0) {
 		if (take_stdio(fds, &e) == 0 && keep_only(of_step, ARRAY_LEN(of_step), &e) == 0)

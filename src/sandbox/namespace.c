@@ -121,6 +121,10 @@ static int prepare_child(const struct namespace_spec *spec, struct err *e)
 	setsid();
 	if (prefer_for_oom(e) < 0)
 		return -1;
+	/* The one of the clone has our parent's group as its root; in a new one it is our own,
+	 * whose name does not show then. */
+	if (spec->cgroup && unshare(CLONE_NEWCGROUP) < 0)
+		return clone_failed(e);
 	return spec->meanwhile ? spec->meanwhile(e) : 0;
 }
 
@@ -138,10 +142,6 @@ static int start_child(const struct namespace_spec *spec, int channel, struct er
 	/* Also after a failure: the parent would take our end for one of its mapping. */
 	if (!listen_for(channel))
 		_exit(1);
-	/* The one of the clone has our parent's group as its root; in a new one it is our own,
-	 * whose name does not show then. */
-	if (r == 0 && spec->cgroup && unshare(CLONE_NEWCGROUP) < 0)
-		return clone_failed(e);
 	return r;
 }
 

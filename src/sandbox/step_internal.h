@@ -16,8 +16,9 @@
 int skeleton_make(struct err *e) WARN_UNUSED;
 /* Mounts everything over the skeleton's places in the root file system at `root_fd`. */
 int skeleton_fill(const struct sandbox_spec *spec, int root_fd, struct err *e) WARN_UNUSED;
-/* No nested user namespaces: they open most of the kernel's attack surface. Needs the host's
- * /proc in view, hence before mount_scratch(). */
+/* No nested namespaces, above all of users: they open most of the kernel's attack surface. Nor
+ * fanotify, which users may use, too. Needs the host's /proc in view, hence before
+ * mount_scratch(); of mount namespaces the step has no right to make one. */
 int proc_forbid_namespaces(struct err *e) WARN_UNUSED;
 
 /* rlimits.c */

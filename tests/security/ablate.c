@@ -1,8 +1,8 @@
 /*
  * The switches of the ablation tests: linked with --wrap over the released objects, so that one
  * protection of a step after another can be taken away and what then still holds be compared
- * with tests/security/golden. STACKER_TEST_ABLATE is a list of the words seccomp, caps,
- * dumpable and evidence; STACKER_TEST_LIMITS, a list of NAME=VALUE, sets limits of
+ * with tests/security/golden. STACKER_TEST_ABLATE is a list of the words seccomp, guard,
+ * caps, dumpable and evidence; STACKER_TEST_LIMITS, a list of NAME=VALUE, sets limits of
  * policy/limits.yaml, so that reaching one costs a test little. None of this is in the released
  * program.
  */
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "build/policy.h"
+#include "sandbox/guard_internal.h"
 #include "sandbox/seccomp_internal.h"
 #include "sandbox/step_internal.h"
 #include "util/num.h"
@@ -20,6 +21,7 @@
 int __real_seccomp_program_install(const struct seccomp_program *p, struct err *e) WARN_UNUSED;
 int __real_seccomp_program_install_watched(const struct seccomp_program *p, int *ret_listener,
 					   struct err *e) WARN_UNUSED;
+int __real_guard_install(struct err *e) WARN_UNUSED;
 int __real_caps_restrict(uint64_t mask, struct err *e) WARN_UNUSED;
 _Noreturn void __real_init_main(const struct sandbox_spec *spec,
 				const struct init_programs *programs,
@@ -88,6 +90,11 @@ int __wrap_seccomp_program_install_watched(const struct seccomp_program *p, int 
 	if (taken_away("seccomp") || taken_away("evidence"))
 		return err_set(e, ERR_SANDBOX, "sandbox/seccomp", "taken away by the test");
 	return __real_seccomp_program_install_watched(p, ret_listener, e);
+}
+
+int __wrap_guard_install(struct err *e)
+{
+	return taken_away("guard") ? 0 : __real_guard_install(e);
 }
 
 int __wrap_caps_restrict(uint64_t mask, struct err *e)

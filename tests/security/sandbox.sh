@@ -2,10 +2,11 @@
 # Rows SB01 to SB58 of the catalogue, and what `make security` checks beside it: the ablations
 # against golden/, a foreign probe, and how fast a step's processes are gone. Called by run.sh.
 #
-# Most attempts are made by one program in a step of the real stacker, sec_escape, which runs four
-# times: in the whole sandbox, and without the seccomp list, the dropping of capabilities and the
-# shield of pid 1, one after the other. A row whose check says `twice` fails if its attempts need
-# the seccomp list to fail.
+# Most attempts are made by one program in a step of the real stacker, sec_escape, which runs five
+# times: in the whole sandbox, and without the seccomp list, the guard (the other filter), the
+# dropping of capabilities and the shield of pid 1, one after the other. A row whose check says
+# `guarded` fails if its attempts need the seccomp list to fail, one that says `twice` if they
+# need any filter.
 #
 # shellcheck disable=SC2016,SC2094 # commands for inner shells; a function and a file of one name
 set -u -o pipefail
@@ -61,8 +62,9 @@ golden() {
 }
 golden_full() { golden full; }
 golden_no_seccomp() { golden no-seccomp; }
-golden_no_caps() { golden no-seccomp-caps; }
-golden_dumpable() { golden no-seccomp-caps-dumpable; }
+golden_no_filters() { golden no-filters; }
+golden_no_caps() { golden no-filters-caps; }
+golden_dumpable() { golden no-filters-caps-dumpable; }
 
 # A program of somebody else's, given by FOREIGN_PROBE: whatever it prints that is no line of
 # FOREIGN_GOLDEN (none, without one), and any exit code but 0, is a finding.
@@ -89,8 +91,9 @@ main() {
 	cd "$WORK/probe" || exit 1
 	probe "$WORK/found-full" full
 	probe "$WORK/found-no-seccomp" seccomp
-	probe "$WORK/found-no-seccomp-caps" seccomp,caps
-	probe "$WORK/found-no-seccomp-caps-dumpable" seccomp,caps,dumpable
+	probe "$WORK/found-no-filters" seccomp,guard
+	probe "$WORK/found-no-filters-caps" seccomp,guard,caps
+	probe "$WORK/found-no-filters-caps-dumpable" seccomp,guard,caps,dumpable
 	remove "$WORK/probe"
 	while IFS='|' read -r id fn tried stopped; do
 		row "$id" "$tried" "$stopped" "$fn"

@@ -5,7 +5,7 @@
 
 sb01() {
 	has "$WORK/found-full" "abstract-unix ECONNREFUSED"
-	has "$WORK/found-no-seccomp-caps-dumpable" "abstract-unix ECONNREFUSED"
+	has "$WORK/found-no-filters-caps-dumpable" "abstract-unix ECONNREFUSED"
 	expect_equal "$("$SECBIN/sec_tool_static" connect "@$abstract")" ok # from here it works
 	mkdir other
 	(
@@ -251,7 +251,7 @@ sb13() {
 	expect_equal "$(sha256sum <"$STACKER")" "$before"
 	twice init-exe init-exe-write init-root init-mem
 	# Only with both gone can it be seen at all, and it can still not be written.
-	refute grep -q "^init-exe-write ok" "$WORK/found-no-seccomp-caps-dumpable"
+	refute grep -q "^init-exe-write ok" "$WORK/found-no-filters-caps-dumpable"
 }
 
 sb14() {
@@ -272,7 +272,7 @@ sb14() {
 	expect_equal "$(head -n 4 said | tr '\n' ' ')" "0 1 2 3 " # 3 is of ls itself
 	expect_equal "$(tail -n +5 said)" /
 	has "$WORK/found-full" "fds 0 1 2"
-	has "$WORK/found-no-seccomp-caps-dumpable" "fds 0 1 2"
+	has "$WORK/found-no-filters-caps-dumpable" "fds 0 1 2"
 }
 
 sb15() {

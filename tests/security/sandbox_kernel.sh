@@ -22,6 +22,7 @@ write_elf32() {
 
 sb20() {
 	has "$WORK/found-full" "i386 killed 31" "x32 killed 31"
+	has "$WORK/found-no-seccomp" "i386 killed 31" "x32 killed 31"
 	recipe <<<'/elf32; echo "exit $?"'
 	write_elf32 base/elf32
 	./base/elf32 # the kernel of the host runs it
@@ -41,17 +42,21 @@ sb22() {
 	done
 	has "$WORK/found-full" "unknown-500 ENOSYS" "unknown-511 ENOSYS" "unknown-4096 ENOSYS" \
 		"statmount ENOSYS" "listmount ENOSYS"
+	for number in $(seq 463 475); do
+		has "$WORK/found-no-seccomp" "new-$number ENOSYS"
+	done
 	twice statmount listmount unknown-4096
 }
 
 sb23() {
 	has "$WORK/found-full" "io-uring ENOSYS" "io-uring-enter ENOSYS" "io-uring-register ENOSYS"
+	guarded io-uring io-uring-new io-uring-enter io-uring-register
 }
 
 sb24() {
 	twice host-key session-key-search request-key
 	has "$WORK/found-full" "keyctl EPERM" "add-key EPERM" "hidden-keys ENOENT"
-	refute grep -q "^host-key ok" "$WORK/found-no-seccomp-caps-dumpable"
+	refute grep -q "^host-key ok" "$WORK/found-no-filters-caps-dumpable"
 }
 
 sb25() {
@@ -59,23 +64,29 @@ sb25() {
 		init-fd kcmp
 	has "$WORK/found-full" "other-processes 0" "parent 1"
 	# What pid 1's shield is for: with it gone, the same attempts succeed.
-	has "$WORK/found-no-seccomp-caps-dumpable" "ptrace-init ok" "init-mem ok"
+	has "$WORK/found-no-filters-caps-dumpable" "ptrace-init ok" "init-mem ok"
 }
 
 sb26() {
 	twice unshare-user clone-user clone-user-high-bits unshare-mount clone-net setns setns-init
-	has "$WORK/found-no-seccomp-caps" "unshare-user ENOSPC" "clone-user ENOSPC"
+	twice unshare-net unshare-pid unshare-uts unshare-ipc unshare-cgroup unshare-time
+	# With the capability the limits hold.
+	has "$WORK/found-no-filters-caps" "unshare-user ENOSPC" "clone-user ENOSPC" \
+		"unshare-net ENOSPC" "unshare-pid ENOSPC" "unshare-uts ENOSPC" \
+		"unshare-ipc ENOSPC" "unshare-cgroup ENOSPC" "unshare-time ENOSPC"
 }
 
 sb27() {
 	has "$WORK/found-full" "bpf EPERM" "perf ENOSYS" "userfaultfd ENOSYS" "memfd-secret ENOSYS" \
 		"fanotify ENOSYS" "kcmp ENOSYS" "move-pages ENOSYS" "mbind ENOSYS" "vmsplice ENOSYS" \
 		"name-to-handle ENOSYS" "open-by-handle ENOSYS" "lookup-dcookie ENOSYS"
-	twice bpf perf fanotify kcmp open-by-handle name-to-handle syslog
+	guarded bpf-new-map perf-own-cycles userfaultfd memfd-secret fanotify-user move-pages
+	twice bpf bpf-new-map perf fanotify fanotify-user kcmp open-by-handle name-to-handle syslog
 }
 
 sb28() {
 	has "$WORK/found-full" "family-40 EAFNOSUPPORT" "vsock-high-bits EAFNOSUPPORT"
+	guarded family-40 vsock-high-bits
 }
 
 sb29() {
@@ -84,20 +95,28 @@ sb29() {
 	for family in $(seq 0 46); do
 		case $family in
 		1 | 2 | 10 | 16) ;;
-		*) has "$WORK/found-full" "family-$family EAFNOSUPPORT" ;;
+		*)
+			has "$WORK/found-full" "family-$family EAFNOSUPPORT"
+			guarded "family-$family"
+			;;
 		esac
 	done
+	twice xfrm-new-state xfrm-new-policy
 }
 
 sb30() {
 	for protocol in $(seq 1 22); do
 		has "$WORK/found-full" "netlink-$protocol EAFNOSUPPORT"
+		guarded "netlink-$protocol"
 	done
+	# Where the socket is to be had, what it asks for is not.
+	twice route-new-link route-new-address audit-status audit-message netfilter-new-table \
+		netfilter-new-set
 }
 
 sb31() {
 	twice tcp-host-loopback tcp-outside udp-outside metadata-service raw raw6
-	has "$WORK/found-no-seccomp-caps-dumpable" "tcp-outside ENETUNREACH" \
+	has "$WORK/found-no-filters-caps-dumpable" "tcp-outside ENETUNREACH" \
 		"tcp-host-loopback ECONNREFUSED" "metadata-service ENETUNREACH"
 	has "$WORK/found-full" "own-loopback ok"
 	timeout 5 bash -c ": </dev/tcp/127.0.0.1/$port" # from here it works
@@ -189,7 +208,7 @@ CapPrm:0000000000000000 CapEff:0000000000000000 CapBnd:00000000800401fb CapAmb:0
 
 sb38() {
 	has "$WORK/found-full" "set-user-id ok" "raised-ids 33 33" "no-new-privs 1"
-	has "$WORK/found-no-seccomp-caps-dumpable" "raised-ids 33 33" "no-new-privs 1"
+	has "$WORK/found-no-filters-caps-dumpable" "raised-ids 33 33" "no-new-privs 1"
 	recipe <<-'END'
 		cp /bin/busybox /id && chmod 6755 /id
 		sec_tool as 33 /id -u

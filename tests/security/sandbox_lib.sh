@@ -201,11 +201,20 @@ once() {
 	done
 }
 
-# twice NAME...: attempts that fail without the seccomp list, too.
-twice() {
+# guarded NAME...: attempts that fail without the seccomp list, too.
+guarded() {
 	local name
 	once "$@"
 	for name in "$@"; do
 		refute grep -Eq "^$name (ok|exit 0)$" "$WORK/found-no-seccomp"
+	done
+}
+
+# twice NAME...: attempts that fail without any filter, too.
+twice() {
+	local name
+	guarded "$@"
+	for name in "$@"; do
+		refute grep -Eq "^$name (ok|exit 0)$" "$WORK/found-no-filters"
 	done
 }

@@ -38,7 +38,11 @@
 
 static void show(const char *name, long result)
 {
-	printf("%s %s\n", name, result < 0 ? strerrorname_np(errno) : "ok");
+	/* Netlink has errors beyond those of system calls. */
+	if (result < 0 && strerrorname_np(errno) == NULL)
+		printf("%s error %d\n", name, errno);
+	else
+		printf("%s %s\n", name, result < 0 ? strerrorname_np(errno) : "ok");
 	fflush(stdout);
 }
 
@@ -73,6 +77,40 @@ static void sockets(void)
 	TRY("raw", socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
 	TRY("raw6", socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6));
 	TRY("vsock-high-bits", syscall(SYS_socket, 0x700000028ul, SOCK_STREAM, 0));
+}
+
+/* What the kernel says to one request without a body, by netlink: its error, or success. */
+static long netlink_request(int protocol, uint16_t type, uint16_t flags, unsigned body_len)
+{
+	char buffer[512] = "";
+	struct nlmsghdr *header = (struct nlmsghdr *)buffer;
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+	if (fd < 0)
+		return -1;
+	header->nlmsg_len = NLMSG_LENGTH(body_len);
+	header->nlmsg_type = type;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+	if (sendto(fd, buffer, header->nlmsg_len, 0, (struct sockaddr *)&kernel,
+		   sizeof(kernel)) < 0 ||
+	    recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT) < (ssize_t)NLMSG_LENGTH(4))
+		return -1;
+	int answer = header->nlmsg_type == NLMSG_ERROR ? *(int *)NLMSG_DATA(header) : 0;
+	errno = -answer;
+	return answer == 0 ? 0 : -1;
+}
+
+/* A socket of the family is one thing, being obeyed another. */
+static void netlink(void)
+{
+	TRY("route-new-link", netlink_request(NETLINK_ROUTE, 16, NLM_F_CREATE, 16));
+	TRY("route-new-address", netlink_request(NETLINK_ROUTE, 20, NLM_F_CREATE, 8));
+	TRY("audit-status", netlink_request(NETLINK_AUDIT, 1000, 0, 0));
+	TRY("audit-message", netlink_request(NETLINK_AUDIT, 1100, 0, 8));
+	TRY("xfrm-new-state", netlink_request(NETLINK_XFRM, 16, NLM_F_CREATE, 224));
+	TRY("xfrm-new-policy", netlink_request(NETLINK_XFRM, 19, NLM_F_CREATE, 168));
+	TRY("netfilter-new-table", netlink_request(NETLINK_NETFILTER, 0xa00, NLM_F_CREATE, 4));
+	TRY("netfilter-new-set", netlink_request(NETLINK_NETFILTER, 0x602, NLM_F_CREATE, 4));
 }
 
 static long connect_to(int type, const char *ip, const char *port)
@@ -230,6 +268,12 @@ static void namespaces(void)
 	TRY_IN_CHILD("clone-net", syscall(SYS_clone, CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0));
 	TRY_IN_CHILD("clone-user-high-bits",
 		     syscall(SYS_clone, 0x700000000ul | CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+	TRY_IN_CHILD("unshare-net", unshare(CLONE_NEWNET));
+	TRY_IN_CHILD("unshare-pid", unshare(CLONE_NEWPID));
+	TRY_IN_CHILD("unshare-uts", unshare(CLONE_NEWUTS));
+	TRY_IN_CHILD("unshare-ipc", unshare(CLONE_NEWIPC));
+	TRY_IN_CHILD("unshare-cgroup", unshare(CLONE_NEWCGROUP));
+	TRY_IN_CHILD("unshare-time", unshare(0x80));
 	TRY_IN_CHILD("clone3", syscall(SYS_clone3, NULL, 0));
 	TRY_IN_CHILD("setns", setns(open("/proc/self/ns/net", O_RDONLY), 0));
 	TRY_IN_CHILD("setns-init", setns(open("/proc/1/ns/mnt", O_RDONLY), CLONE_NEWNS));
@@ -263,6 +307,26 @@ static void mounts(void)
 	TRY("release-agent", open("/sys/fs/cgroup/memory/release_agent", O_WRONLY));
 }
 
+static long new_map(void)
+{
+	/* BPF_MAP_CREATE of an array: type, sizes of key and value, entries */
+	uint32_t attr[32] = {2, 4, 4, 1};
+	return syscall(SYS_bpf, 0, attr, sizeof(attr));
+}
+
+static long new_ring(void)
+{
+	char params[120] = "";
+	return syscall(SYS_io_uring_setup, 1, params);
+}
+
+static long count_own(void)
+{
+	/* PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK; without kernel and hypervisor */
+	uint64_t attr[16] = {1 | (uint64_t)sizeof(attr) << 32, 1, 0, 0, 0, 3 << 5};
+	return syscall(SYS_perf_event_open, attr, 0, -1, -1, 0);
+}
+
 static void kernel_surface(void)
 {
 	TRY("keyctl", syscall(SYS_keyctl, 0, -3, 0));
@@ -273,6 +337,11 @@ static void kernel_surface(void)
 	TRY("userfaultfd", syscall(SYS_userfaultfd, 1));
 	TRY("memfd-secret", syscall(SYS_memfd_secret, 0));
 	TRY("fanotify", syscall(SYS_fanotify_init, 0, 0));
+	/* As they would be used: the bare calls above may fail for their arguments alone. */
+	TRY("bpf-new-map", new_map());
+	TRY("io-uring-new", new_ring());
+	TRY("perf-own-cycles", count_own());
+	TRY("fanotify-user", syscall(SYS_fanotify_init, 0x200, 0)); /* FAN_REPORT_FID */
 	TRY("open-by-handle", syscall(SYS_open_by_handle_at, AT_FDCWD, NULL, 0));
 	TRY("name-to-handle", syscall(SYS_name_to_handle_at, AT_FDCWD, "/", NULL, NULL, 0));
 	TRY("move-pages", syscall(SYS_move_pages, 0, 0, 0, 0, 0, 0));
@@ -500,6 +569,7 @@ int main(int argc, char **argv)
 	identity();
 	names();
 	sockets();
+	netlink();
 	network();
 	terminals();
 	processes();
