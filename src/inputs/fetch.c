@@ -72,8 +72,9 @@ struct session {
 	const struct fetch_options *options;
 	struct fetcher_config config;
 	struct fetch_jobs jobs;
-	struct job_state *states; /* jobs.len */
-	size_t next;		  /* job to hand out */
+	struct job_state *states;  /* jobs.len */
+	struct fetch_found *found; /* jobs.len, the caller's; NULL if all jobs have a hash */
+	size_t next;		   /* job to hand out */
 	size_t running, done;
 	struct proc proc;
 	int sock;
@@ -197,9 +198,22 @@ static int collect_jobs(struct session *s, const struct pin *pins, size_t pins_l
 	for (size_t i = 0; i < pins_len; i++)
 		if (add_pin(s, &by_hash, &pins[i], e) < 0)
 			return -1;
-	s->states = mem_zalloc(s->jobs.len + 1, sizeof(*s->states));
-	for (size_t i = 0; i < s->jobs.len; i++)
-		s->states[i].fd = -1;
+	return 0;
+}
+
+/* One job a pin, so that their numbers agree. */
+static int collect_unpinned(struct session *s, const struct pin *pins, size_t pins_len,
+			    struct err *e)
+{
+	for (size_t i = 0; i < pins_len; i++) {
+		struct fetch_job job = {.size = -1, .pos = pins[i].pos};
+
+		BUG_IF(pins[i].hash.alg != DIGEST_NONE);
+		if (check_urls(&pins[i], e) < 0)
+			return -1;
+		add_urls(&job, &pins[i]);
+		vec_push(&s->jobs, job);
+	}
 	return 0;
 }
 
@@ -261,12 +275,14 @@ static int take_back(const struct store *store, int *fd, int *ret_fd, struct err
 static int finish_job(struct session *s, uint32_t index, struct err *e)
 {
 	const struct fetch_job *job = &s->jobs.items[index];
+	const struct digest *expected = job->hash.alg == DIGEST_NONE ? NULL : &job->hash;
 	struct job_state *state = &s->states[index];
+	struct digest found;
 	AUTO_CLOSE int fd = -1;
 
 	if (take_back(s->store, &state->fd, &fd, e) < 0)
 		return err_locate(e, &job->pos);
-	if (store_stage_commit(s->store, fd, &job->hash, job->size, NULL, &state->bytes, e) <
+	if (store_stage_commit(s->store, fd, expected, job->size, &found, &state->bytes, e) <
 	    0) {
 		if (e && e->code == ERR_MISMATCH) {
 			err_wrap(e, "the fetcher delivered something else than it said");
@@ -274,6 +290,8 @@ static int finish_job(struct session *s, uint32_t index, struct err *e)
 		}
 		return err_locate(e, &job->pos);
 	}
+	if (s->found)
+		s->found[index] = (struct fetch_found){.hash = found, .len = state->bytes};
 	state->done = true;
 	s->done++;
 	s->running--;
@@ -482,6 +500,23 @@ static void resolve_options(struct session *s, const struct fetch_options *o)
 	s->config.backoff_ms = o->backoff_ms ? o->backoff_ms : BACKOFF_DEFAULT_MS;
 }
 
+/* Of a session whose jobs are collected. */
+static int run_jobs(struct session *s,
+		    void (*child)(int sock, const struct fetcher_config *config), struct err *e)
+{
+	if (s->jobs.len == 0)
+		return 0;
+	s->states = mem_zalloc(s->jobs.len, sizeof(*s->states));
+	for (size_t i = 0; i < s->jobs.len; i++)
+		s->states[i].fd = -1;
+	resolve_options(s, s->options);
+	s->config.jobs = s->jobs.items;
+	s->config.jobs_len = s->jobs.len;
+	if (start_child(s, child, e) < 0)
+		return -1;
+	return supervise(s, e);
+}
+
 int fetch_pins_by(const struct store *store, const struct pin *pins, size_t pins_len,
 		  const struct fetch_options *options,
 		  void (*child)(int sock, const struct fetcher_config *config), struct err *e)
@@ -490,18 +525,22 @@ int fetch_pins_by(const struct store *store, const struct pin *pins, size_t pins
 
 	if (collect_jobs(&s, pins, pins_len, e) < 0)
 		return -1;
-	if (s.jobs.len == 0)
-		return 0;
-	resolve_options(&s, options);
-	s.config.jobs = s.jobs.items;
-	s.config.jobs_len = s.jobs.len;
-	if (start_child(&s, child, e) < 0)
-		return -1;
-	return supervise(&s, e);
+	return run_jobs(&s, child, e);
 }
 
 int fetch_pins(const struct store *store, const struct pin *pins, size_t pins_len,
 	       const struct fetch_options *options, struct err *e)
 {
 	return fetch_pins_by(store, pins, pins_len, options, fetcher_main, e);
+}
+
+int fetch_unpinned(const struct store *store, const struct pin *pins, size_t pins_len,
+		   const struct fetch_options *options, struct fetch_found *ret, struct err *e)
+{
+	AUTO(session)
+	s = {.store = store, .options = options, .found = ret, .proc = PROC_INIT, .sock = -1};
+
+	if (collect_unpinned(&s, pins, pins_len, e) < 0)
+		return -1;
+	return run_jobs(&s, fetcher_main, e);
 }

@@ -16,9 +16,9 @@
 struct pin {
 	const char *const *urls; /* tried in order */
 	size_t urls_len;
-	struct digest hash;
-	int64_t size;	/* bytes, or -1 */
-	struct pos pos; /* where the user wrote it; for errors */
+	struct digest hash; /* alg NONE: for fetch_unpinned() only */
+	int64_t size;	    /* bytes, or -1 */
+	struct pos pos;	    /* where the user wrote it; for errors */
 };
 
 struct fetch_progress {
@@ -51,5 +51,15 @@ struct fetch_options {
  */
 int fetch_pins(const struct store *store, const struct pin *pins, size_t pins_len,
 	       const struct fetch_options *options, struct err *e) WARN_UNUSED;
+
+struct fetch_found {
+	struct digest hash; /* sha256 */
+	uint64_t len;	    /* bytes */
+};
+/* Downloads what has no hash yet, believing the servers: for making pins, never for a build.
+ * The store has every file on return 0, and ret[i] says what it was. A `size` is ignored. */
+int fetch_unpinned(const struct store *store, const struct pin *pins, size_t pins_len,
+		   const struct fetch_options *options, struct fetch_found *ret,
+		   struct err *e) WARN_UNUSED;
 
 #endif

@@ -16,9 +16,9 @@
 
 enum { FETCH_TEXT_MAX = 1024, FETCH_PARALLEL_MAX = 64 };
 
-/* All pins with one hash. */
+/* All pins with one hash, or one pin without. */
 struct fetch_job {
-	struct digest hash;
+	struct digest hash;		  /* alg NONE: any bytes will do */
 	int64_t size;			  /* bytes, or -1 */
 	struct pos pos;			  /* of the first pin */
 	struct VEC_OF(const char *) urls; /* borrowed, no duplicates */

@@ -38,13 +38,19 @@ void transfer_set_failure(struct transfer *t, enum fetch_cause cause, bool is_wo
 	va_end(args);
 }
 
+/* What has no pin is hashed all the same, which spares a second kind of transfer. */
+static enum digest_alg hash_alg(const struct fetch_job *job)
+{
+	return job->hash.alg == DIGEST_NONE ? DIGEST_SHA256 : job->hash.alg;
+}
+
 void transfer_forget_bytes(struct transfer *t)
 {
 	if (ftruncate(t->fd, 0) < 0 || lseek(t->fd, 0, SEEK_SET) < 0)
 		transfer_set_failure(t, FETCH_CAUSE_DISK, false,
 				     "cannot empty the staged file: %s", strerror(errno));
 	digest_stream_cleanup(&t->hash);
-	digest_stream_init(&t->hash, t->job->hash.alg);
+	digest_stream_init(&t->hash, hash_alg(t->job));
 	t->len = 0;
 	t->resumed = false;
 	t->validator[0] = '\0';
@@ -92,6 +98,9 @@ static void start_attempt(struct transfer *t)
 	AUTO(url) u = {0};
 
 	clear_failure(t);
+	/* Without a hash nothing would tell if parts of two files met. */
+	if (t->job->hash.alg == DIGEST_NONE && t->len > 0)
+		transfer_forget_bytes(t);
 	t->hops = 0;
 	t->attempt++;
 	BUG_IF(url_parse(pinned_url(t), &u, &e) < 0); /* the supervisor has looked */
@@ -206,11 +215,16 @@ static void judge_bytes(struct transfer *t)
 {
 	char text[DIGEST_TEXT_MAX];
 	struct digest actual;
+	/* A body that ends with its connection may have been cut. */
+	bool may_be_cut = !t->head.has_length && !t->head.chunked;
 
+	if (t->job->hash.alg == DIGEST_NONE && may_be_cut) {
+		transfer_set_failure(t, FETCH_CAUSE_RESPONSE, false,
+				     "the server does not say how long the file is, so that "
+				     "it may be cut");
+		return;
+	}
 	if (t->job->size >= 0 && t->len != (uint64_t)t->job->size) {
-		/* A body that ends with its connection may have been cut. */
-		bool may_be_cut = !t->head.has_length && !t->head.chunked;
-
 		transfer_set_failure(t, may_be_cut ? FETCH_CAUSE_NETWORK : FETCH_CAUSE_SIZE,
 				     may_be_cut,
 				     "the server sent %llu bytes, the pin says %lld",
@@ -218,7 +232,7 @@ static void judge_bytes(struct transfer *t)
 		return;
 	}
 	digest_stream_final(&t->hash, &actual);
-	if (digest_eq(&actual, &t->job->hash))
+	if (t->job->hash.alg == DIGEST_NONE || digest_eq(&actual, &t->job->hash))
 		return;
 	digest_format(&actual, text);
 	/* Parts of two files may have met; only a download in one piece accuses the server. */
@@ -332,7 +346,7 @@ void transfer_start(struct transfer *t, const struct transfer_env *env,
 	t->deadline_ms = clock_monotonic_ms() + env->total_ms;
 	t->reasons = (struct buf)BUF_INIT(FETCH_TEXT_MAX);
 	BUG_IF(job->urls.len == 0);
-	digest_stream_init(&t->hash, job->hash.alg);
+	digest_stream_init(&t->hash, hash_alg(job));
 	start_attempt(t);
 }
 
@@ -342,6 +356,11 @@ void transfer_format_failure(const struct transfer *t, struct buf *out)
 
 	if (t->job->urls.len == 1) {
 		buf_addf(out, "cannot fetch %s", buf_text(&t->reasons));
+		return;
+	}
+	if (t->job->hash.alg == DIGEST_NONE) {
+		buf_addf(out, "cannot fetch a file from any of %zu URLs: %s", t->job->urls.len,
+			 buf_text(&t->reasons));
 		return;
 	}
 	digest_format(&t->job->hash, text);

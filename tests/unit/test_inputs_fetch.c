@@ -94,6 +94,7 @@ static int group_setup(void **state)
 
 	assert_int_equal(path_make_dir(f->scratch->fd, "root", 0755, &root, &e), 0);
 	make_file(root, "small", SMALL_LEN, &f->small);
+	make_file(root, "again", SMALL_LEN, &f->small); /* the server counts by name */
 	make_file(root, "big", BIG_LEN, &f->big);
 	AUTO_FREE char *root_path = mem_printf("%s/root", f->scratch->path);
 	AUTO_FREE char *log_path = mem_printf("%s/requests", f->scratch->path);
@@ -368,6 +369,71 @@ static void test_many_at_once(void **state)
 	assert_int_equal(last.done, COUNT / 2);
 	assert_int_equal(last.total, COUNT / 2);
 	assert_true(last.bytes > 0 && last.bytes == last.bytes_expected);
+}
+
+/* Without a hash. */
+
+static int look_up(struct fixture *f, const char *a, const char *b, struct fetch_found *ret,
+		   struct err *e)
+{
+	AUTO_FREE char *first = full_url(f, a);
+	AUTO_FREE char *second = b ? full_url(f, b) : NULL;
+	const char *const urls[] = {first, second};
+	const struct pin pin = {.urls = urls,
+				.urls_len = b ? 2 : 1,
+				.size = -1,
+				.pos = {"stacker.yaml", 12, 7}};
+
+	return fetch_unpinned(&f->store, &pin, 1, &f->options, ret, e);
+}
+
+static void expect_found(struct fixture *f, const char *a, const char *b)
+{
+	struct fetch_found found = {0};
+	struct err e = ERR_INIT;
+
+	if (look_up(f, a, b, &found, &e) < 0)
+		fail_msg("%s", e.message);
+	assert_true(digest_eq(&found.hash, &f->small));
+	assert_int_equal(found.len, SMALL_LEN);
+	expect_in_store(f, &f->small);
+}
+
+static void expect_not_found(struct fixture *f, const char *a, const char *b, const char *id,
+			     const char *part)
+{
+	struct fetch_found found = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(look_up(f, a, b, &found, &e), -1);
+	expect_err(&e, ERR_INPUT, id);
+	if (!strstr(e.message, part))
+		fail_msg("'%s' is not in '%s'", part, e.message);
+	assert_int_equal(e.line, 12);
+	assert_int_equal(found.hash.alg, DIGEST_NONE);
+}
+
+static void test_unpinned(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_found(f, "/ok/small", NULL);
+	/* What the store has by now does not answer for what the server has. */
+	expect_found(f, "/ok/small", NULL);
+	assert_int_equal(count_requests(f), 2);
+	expect_found(f, "/status/404/small", "/ok/small");
+	/* The second attempt begins at the beginning. */
+	expect_found(f, "/flaky/again", NULL);
+}
+
+static void test_unpinned_faults(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_not_found(f, "/status/404/small", NULL, "fetch/http-status", "404");
+	expect_not_found(f, "/status/404/small", "/status/410/small", "fetch/http-status",
+			 "from any of 2 URLs");
+	expect_not_found(f, "/unsized/small", NULL, "fetch/bad-response", "may be cut");
 }
 
 /* Wrong bytes. */
@@ -948,6 +1014,8 @@ int main(void)
 		fetch_test(test_sha512_pin),
 		fetch_test(test_body_framings),
 		fetch_test(test_many_at_once),
+		fetch_test(test_unpinned),
+		fetch_test(test_unpinned_faults),
 		fetch_test(test_wrong_bytes),
 		fetch_test(test_next_url_after_wrong_bytes),
 		fetch_test(test_all_urls_are_named),
