@@ -1,5 +1,4 @@
 /* stacker build */
-#include <getopt.h>
 #include <stdio.h>
 
 #include "build/build.h"
@@ -87,53 +86,22 @@ static void report(void *ctx, const struct build_done *d)
 		buf_addf(&b->out, "%s %s\n", d->name, manifest);
 }
 
-static int parse_options(const struct command *self, struct build_command *b, int argc,
-			 char **argv)
-{
-	static const struct option options[] = {
-		{"stacker-file", required_argument, NULL, 'f'},
-		{"image", required_argument, NULL, 'A'},
-		{"hermetic", no_argument, NULL, 'H'},
-		{"no-cache", no_argument, NULL, 'n'},
-		{"json", no_argument, NULL, 'j'},
-		{"evidence", no_argument, NULL, 'e'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	int c;
-	while ((c = getopt_long(argc, argv, ":f:A:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'f':
-			b->options.file = optarg;
-			break;
-		case 'A':
-			strvec_push(&b->names, optarg);
-			break;
-		case 'H': /* always so */
-			break;
-		case 'n':
-			b->options.no_cache = true;
-			break;
-		case 'j':
-			b->json = true;
-			break;
-		case 'e':
-			b->evidence = true;
-			break;
-		case 'h':
-			return command_help(self);
-		case ':':
-			return command_usage_error(self, "option '%s' needs a value",
-						   argv[optind - 1]);
-		default:
-			return command_usage_error(self, "unknown option '%s'",
-						   argv[optind - 1]);
-		}
-	}
-	if (optind < argc)
-		return command_usage_error(self, "unexpected argument '%s'", argv[optind]);
-	return -1;
-}
+static const struct opt options[] = {
+	{"stacker-file", 'f', OPT_TEXT, offsetof(struct build_command, options.file), "FILE",
+	 "the stackerfile (default: stacker.yaml)"},
+	{"image", 'A', OPT_TEXTS, offsetof(struct build_command, names), "IMAGE",
+	 "build only this image and what it needs; may be repeated"},
+	{"hermetic", 0, OPT_ACCEPTED, 0, NULL,
+	 "says what is always so: pinned inputs, no network in steps"},
+	{"no-cache", 0, OPT_FLAG, offsetof(struct build_command, options.no_cache), NULL,
+	 "build again what is in the cache"},
+	{"evidence", 0, OPT_FLAG, offsetof(struct build_command, evidence), NULL,
+	 "show what each step tried that it could not do, the limits it reached and what isolated "
+	 "it; with --json, also in the results"},
+	{"json", 0, OPT_FLAG, offsetof(struct build_command, json), NULL,
+	 "print the results as JSON"},
+	{0},
+};
 
 static int print_results(struct build_command *b, struct err *e)
 {
@@ -152,7 +120,7 @@ static int run_build(const struct cli *cli, const struct command *self, int argc
 	b = {.options = {.file = "stacker.yaml", .env_epoch = cli->env_epoch},
 	     .results = json_array(),
 	     .out = BUF_INIT(LIMIT_JSON_CANON_BYTES)};
-	int status = parse_options(self, &b, argc, argv);
+	int status = command_options(self, argc, argv, &b, NULL);
 	if (status >= 0)
 		return status;
 	b.options.names = (const char *const *)b.names.items;
@@ -171,16 +139,8 @@ static int run_build(const struct cli *cli, const struct command *self, int argc
 const struct command command_build = {
 	.name = "build",
 	.summary = "Builds the images of a stackerfile into an OCI layout.",
-	.usage = "[--hermetic] [-f FILE] [-A IMAGE]... [--no-cache] [--evidence] [--json]",
-	.help = "  -f, --stacker-file FILE  the stackerfile (default: stacker.yaml)\n"
-		"  -A, --image IMAGE        build only this image and what it needs; may be repeated\n"
-		"      --hermetic           says what is always so: pinned inputs, no network in steps\n"
-		"      --no-cache           build again what is in the cache\n"
-		"      --evidence           show what each step tried that it could not do, the limits it\n"
-		"                           reached and what isolated it; with --json, also in the results\n"
-		"      --json               print the results as JSON\n"
-		"\n"
-		"Each image is named by the digest of its evaluated recipe; one that was built before\n"
+	.options = options,
+	.help = "Each image is named by the digest of its evaluated recipe; one that was built before\n"
 		"is taken from the cache. Every pinned input is fetched and checked before the first\n"
 		"step runs. On success, one line an image goes to standard output: its name and the\n"
 		"digest of its manifest. Exit status: 0 built, 1 failed, 2 wrong usage.\n",

@@ -1,5 +1,4 @@
 /* stacker check */
-#include <getopt.h>
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -68,26 +67,19 @@ static int run_probes(const struct cli *cli, struct check_command *c, unsigned *
 	return command_print(buf_text(&c->out), c->out.len, e);
 }
 
+static const struct opt options[] = {
+	{"json", 0, OPT_FLAG, offsetof(struct check_command, json), NULL,
+	 "print the results as JSON"},
+	{0},
+};
+
 static int run_check(const struct cli *cli, const struct command *self, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
 	AUTO(check_command)
 	c = {.results = json_array(), .out = BUF_INIT(LIMIT_JSON_CANON_BYTES)};
-	int o;
-	while ((o = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (o == 'h')
-			return command_help(self);
-		if (o != 'j')
-			return command_usage_error(self, "unknown option '%s'",
-						   argv[optind - 1]);
-		c.json = true;
-	}
-	if (optind < argc)
-		return command_usage_error(self, "unexpected argument '%s'", argv[optind]);
+	int status = command_options(self, argc, argv, &c, NULL);
+	if (status >= 0)
+		return status;
 	struct err e = ERR_INIT;
 	unsigned failed = 0;
 	if (run_probes(cli, &c, &failed, &e) < 0)
@@ -98,10 +90,8 @@ static int run_check(const struct cli *cli, const struct command *self, int argc
 const struct command command_check = {
 	.name = "check",
 	.summary = "Says what the sandbox needs of this machine and whether it is there.",
-	.usage = "[--json]",
-	.help = "      --json  print the results as JSON\n"
-		"\n"
-		"Each requirement is probed by doing it. Exit status: 0 all there, 1 something\n"
+	.options = options,
+	.help = "Each requirement is probed by doing it. Exit status: 0 all there, 1 something\n"
 		"required is missing (with its remedy), 2 wrong usage.\n",
 	.run = run_check,
 };

@@ -1,6 +1,5 @@
 /* stacker clean: the only way for an ordinary user to remove files of his subordinate ids. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -31,23 +30,17 @@ static int remove_layout(const struct build_context *c, struct err *e)
 	return remove_named(c, c->dirs.oci, e);
 }
 
+static const struct opt options[] = {
+	{"all", 0, OPT_ACCEPTED, 0, NULL,
+	 "accepted for the original's sake; means nothing more"},
+	{0},
+};
+
 static int run_clean(const struct cli *cli, const struct command *self, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"all", no_argument, NULL, 'a'}, /* upstream's, means nothing more */
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	int o;
-	while ((o = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (o == 'h')
-			return command_help(self);
-		if (o != 'a')
-			return command_usage_error(self, "unknown option '%s'",
-						   argv[optind - 1]);
-	}
-	if (optind < argc)
-		return command_usage_error(self, "unexpected argument '%s'", argv[optind]);
+	int status = command_options(self, argc, argv, NULL, NULL);
+	if (status >= 0)
+		return status;
 	struct err e = ERR_INIT;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	/* Opening takes the lock, so no build is running on what goes away. */
@@ -61,7 +54,7 @@ static int run_clean(const struct cli *cli, const struct command *self, int argc
 const struct command command_clean = {
 	.name = "clean",
 	.summary = "Removes the state directory, the layer trees and the output layout.",
-	.usage = "",
+	.options = options,
 	.help = "Files of subordinate ids, which their owner cannot remove by hand, go as well.\n",
 	.run = run_clean,
 };

@@ -1,5 +1,4 @@
 /* stacker verify */
-#include <getopt.h>
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -60,38 +59,18 @@ static void print_image(const struct verify_image *image, struct buf *out)
 			 (size_t)FINDINGS_SHOWN, findings->len);
 }
 
-static int parse_options(const struct command *self, struct verify_options *o, bool *json,
-			 int argc, char **argv)
-{
-	static const struct option options[] = {
-		{"stacker-file", required_argument, NULL, 'f'},
-		{"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	int c;
-	while ((c = getopt_long(argc, argv, ":f:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'f':
-			o->file = optarg;
-			break;
-		case 'j':
-			*json = true;
-			break;
-		case 'h':
-			return command_help(self);
-		case ':':
-			return command_usage_error(self, "option '%s' needs a value",
-						   argv[optind - 1]);
-		default:
-			return command_usage_error(self, "unknown option '%s'",
-						   argv[optind - 1]);
-		}
-	}
-	o->names = (const char *const *)argv + optind;
-	o->names_len = (size_t)(argc - optind);
-	return -1;
-}
+struct verify_command {
+	struct verify_options options;
+	bool json;
+};
+
+static const struct opt options[] = {
+	{"stacker-file", 'f', OPT_TEXT, offsetof(struct verify_command, options.file), "FILE",
+	 "the stackerfile (default: stacker.yaml)"},
+	{"json", 0, OPT_FLAG, offsetof(struct verify_command, json), NULL,
+	 "print the whole report as JSON"},
+	{0},
+};
 
 static int fail(const struct err *e)
 {
@@ -101,24 +80,28 @@ static int fail(const struct err *e)
 
 static int run_verify(const struct cli *cli, const struct command *self, int argc, char **argv)
 {
-	bool json = false;
-	struct verify_options options = {.file = "stacker.yaml", .progress = show_progress};
-	int status = parse_options(self, &options, &json, argc, argv);
+	struct verify_command v = {
+		.options = {.file = "stacker.yaml", .progress = show_progress}};
+	struct command_args args;
+	int status = command_options(self, argc, argv, &v, &args);
 	if (status >= 0)
 		return status;
+	v.options.names = args.items;
+	v.options.names_len = args.len;
 	struct err e = ERR_INIT;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	AUTO(verify_report) report = {0};
-	if (command_context_open(cli, &c, &e) < 0 || verify_run(&c, &options, &report, &e) < 0)
+	if (command_context_open(cli, &c, &e) < 0 ||
+	    verify_run(&c, &v.options, &report, &e) < 0)
 		return fail(&e);
 	AUTO(buf) out = BUF_INIT(256 * MIB);
-	if (json) {
+	if (v.json) {
 		verify_report_json(&report, &out);
 		buf_add_byte(&out, '\n');
 	}
-	for (size_t i = 0; !json && i < report.images.len; i++)
+	for (size_t i = 0; !v.json && i < report.images.len; i++)
 		print_image(&report.images.items[i], &out);
-	if (buf_check(&out, "report", &e) < 0 || command_print(buf_text(&out), out.len, &e) < 0)
+	if (command_print_buf(&out, &e) < 0)
 		return fail(&e);
 	return verify_exit_code(&report);
 }
@@ -127,11 +110,9 @@ const struct command command_verify = {
 	.name = "verify",
 	.summary =
 		"Rebuilds images from their recipes and says whether the layout holds just that.",
-	.usage = "[-f FILE] [--json] [IMAGE...]",
-	.help = "  -f, --stacker-file FILE  the stackerfile (default: stacker.yaml)\n"
-		"      --json               print the whole report as JSON\n"
-		"\n"
-		"Every image (or each IMAGE named) is rebuilt twice in a fresh root with nothing\n"
+	.options = options,
+	.args = "[IMAGE]...",
+	.help = "Every image (or each IMAGE named) is rebuilt twice in a fresh root with nothing\n"
 		"cached, the second time under another host name, umask, locale, time zone, CPU set\n"
 		"and store path. Both results are compared with each other and with the layout: index\n"
 		"entry, manifest, config, layers, files. Stored inputs, cached layers and unpacked\n"

@@ -6,13 +6,64 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "util/mem.h"
 #include "util/num.h"
 #include "util/path.h"
 
+enum { HELP_BYTES = 64 * 1024 };
+
+static void add_usage(const struct command *c, struct buf *out)
+{
+	AUTO(buf) options = BUF_INIT(HELP_BYTES);
+	opt_usage(c->options, &options);
+	buf_addf(out, "usage: stacker %s", c->name);
+	if (options.len > 0)
+		buf_addf(out, " %s", buf_text(&options));
+	if (c->args)
+		buf_addf(out, " %s", c->args);
+	buf_add_c(out, "\n\n");
+}
+
+void command_help_text(const struct command *c, struct buf *out)
+{
+	add_usage(c, out);
+	buf_addf(out, "%s\n\n", c->summary);
+	opt_help(c->options, out);
+	if (c->options->name)
+		buf_add_byte(out, '\n');
+	buf_add_c(out, c->help);
+}
+
 int command_help(const struct command *c)
 {
-	printf("usage: stacker %s %s\n\n%s\n\n%s", c->name, c->usage, c->summary, c->help);
-	return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+	AUTO(buf) out = BUF_INIT(HELP_BYTES);
+	struct err e = ERR_INIT;
+	command_help_text(c, &out);
+	return command_print_buf(&out, &e) < 0 ? command_failed(&e) : EXIT_OK;
+}
+
+int command_options(const struct command *self, int argc, char **argv, void *target,
+		    struct command_args *ret)
+{
+	struct err e = ERR_INIT;
+	int first = 0;
+	switch (opt_parse(self->options, self->stop_at_argument, argc, argv, target, &first,
+			  &e)) {
+	case OPT_HELP:
+		return command_help(self);
+	case OPT_WRONG:
+		if (!e.hint[0])
+			err_hint(&e, "see 'stacker %s --help'", self->name);
+		return command_failed(&e);
+	case OPT_GO_ON:
+		break;
+	}
+	if (!self->args && first < argc)
+		return command_usage_error(self, "unexpected argument '%s'", argv[first]);
+	if (ret)
+		*ret = (struct command_args){(const char *const *)argv + first,
+					     (size_t)(argc - first)};
+	return -1;
 }
 
 int command_usage_error(const struct command *c, const char *fmt, ...)
@@ -40,6 +91,13 @@ int command_failed(const struct err *e)
 int command_print(const char *text, size_t len, struct err *e)
 {
 	return path_write_all(STDOUT_FILENO, text, len, "standard output", e);
+}
+
+int command_print_buf(const struct buf *b, struct err *e)
+{
+	if (buf_check(b, "result", e) < 0)
+		return -1;
+	return command_print(buf_text(b), b->len, e);
 }
 
 static void show_fetch(void *ctx, const struct fetch_progress *p)

@@ -1,6 +1,6 @@
 /*
- * One command, one file, one const record. What every command works with is in struct cli,
- * filled from the options before the command's name.
+ * One command, one file, one const record with a table of its options. What every command works
+ * with is in struct cli, filled from the options before the command's name.
  */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "build/context.h"
+#include "cli/opt.h"
 #include "util/log.h"
 
 /* Exit codes of every command but verify; verify has its own (verify/verify.h). */
@@ -16,15 +17,20 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 struct cli {
 	struct build_dirs dirs; /* owned texts */
 	bool terminal;		/* stderr is one: progress lines */
+	bool progress;		/* progress also where stderr is no terminal, as lines */
 	bool quiet;
-	const char *env_epoch; /* SOURCE_DATE_EPOCH, or NULL */
+	const char *env_epoch;			     /* SOURCE_DATE_EPOCH, or NULL */
+	const char *env_term;			     /* TERM, or NULL */
+	const char *sudo_user, *sudo_uid, *sudo_gid; /* who called sudo, or NULL */
 };
 
 struct command {
 	const char *name;
-	const char *summary; /* one line for the list of commands */
-	const char *help;    /* everything after the usage line */
-	const char *usage;
+	const char *summary;	   /* one line for the list of commands */
+	const struct opt *options; /* never NULL */
+	const char *args;      /* what follows the options in the usage line; NULL: nothing */
+	bool stop_at_argument; /* options end at the first argument: the rest is a command */
+	const char *help;      /* paragraphs below the list of options */
 	int (*run)(const struct cli *cli, const struct command *self, int argc, char **argv);
 };
 
@@ -34,7 +40,23 @@ extern const struct command command_check;
 extern const struct command command_clean;
 extern const struct command command_policy;
 
-/* Prints usage and help to stdout; EXIT_OK. */
+/* All of them, in the order of --help (commands.c). */
+extern const struct command *const commands[];
+extern const size_t commands_len;
+
+struct command_args {
+	const char *const *items;
+	size_t len;
+};
+/* Fills `target` as the command's table says. -1: go on; else the exit code to end with, since
+ * help was asked for or the command line is wrong. Arguments of a command that takes none are
+ * such a mistake. `ret` may be NULL then. */
+int command_options(const struct command *self, int argc, char **argv, void *target,
+		    struct command_args *ret);
+
+/* The text of --help. */
+void command_help_text(const struct command *c, struct buf *out);
+/* Prints it to stdout; EXIT_OK. */
 int command_help(const struct command *c);
 /* Reports a usage error with a pointer to --help; EXIT_USAGE. */
 int command_usage_error(const struct command *c, const char *fmt, ...)
@@ -43,6 +65,8 @@ int command_usage_error(const struct command *c, const char *fmt, ...)
 int command_failed(const struct err *e);
 /* Writes a result to stdout and checks that all of it arrived. */
 int command_print(const char *text, size_t len, struct err *e) WARN_UNUSED;
+/* Likewise, after buf_check(). */
+int command_print_buf(const struct buf *b, struct err *e) WARN_UNUSED;
 /* Opens the context of a command, with progress of downloads if there is a terminal. */
 int command_context_open(const struct cli *cli, struct build_context *ret,
 			 struct err *e) WARN_UNUSED;

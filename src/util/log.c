@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "util/buf.h"
+#include "util/clock.h"
 #include "util/json_write.h"
 #include "util/mem.h"
 #include "util/str.h"
@@ -46,13 +47,13 @@ static struct log_options log_options = {
 };
 static bool status_shown;
 
-static void write_out(const char *text, size_t len)
+static void write_out(int fd, const char *text, size_t len)
 {
 	while (len > 0) {
-		ssize_t put = write(log_options.fd, text, len);
+		ssize_t put = write(fd, text, len);
 
 		if (put < 0 && errno == EAGAIN) {
-			struct pollfd p = {.fd = log_options.fd, .events = POLLOUT};
+			struct pollfd p = {.fd = fd, .events = POLLOUT};
 
 			if (poll(&p, 1, STALL_MS) > 0)
 				continue;
@@ -75,11 +76,17 @@ static void emit(struct buf *line)
 	if (status_shown)
 		buf_add_c(&whole, ERASE_LINE);
 	status_shown = false;
+	if (log_options.timestamp && log_options.format == LOG_FORMAT_TEXT) {
+		char now[32];
+
+		clock_format_rfc3339(clock_wall_s(), now);
+		buf_addf(&whole, "%s ", now);
+	}
 	buf_add(&whole, line->data, line->len);
 	if (line->overflowed)
 		buf_add_c(&whole, "...");
 	buf_add_byte(&whole, '\n');
-	write_out(buf_text(&whole), whole.len);
+	write_out(log_options.fd, buf_text(&whole), whole.len);
 	errno = saved;
 }
 
@@ -122,6 +129,12 @@ static void emit_json(json_t *object)
 {
 	AUTO(buf) line = BUF_INIT(LINE_MAX_BYTES);
 
+	if (log_options.timestamp) {
+		char now[32];
+
+		clock_format_rfc3339(clock_wall_s(), now);
+		set_text(object, "time", now);
+	}
 	json_write(object, &line);
 	json_decref(object);
 	emit(&line);
@@ -237,12 +250,25 @@ static void err_as_text(const struct err *e)
 	}
 }
 
-void log_err(const struct err *e)
+static void err_to_log(const struct err *e)
 {
 	if (log_options.format == LOG_FORMAT_JSON)
 		err_as_json(e);
 	else
 		err_as_text(e);
+}
+
+void log_err(const struct err *e)
+{
+	err_to_log(e);
+	if (!log_options.errors_too)
+		return;
+	const struct log_options saved = log_options;
+
+	log_options.fd = STDERR_FILENO;
+	log_options.timestamp = false;
+	err_to_log(e);
+	log_options = saved;
 }
 
 /* Tabs stay: they are ordinary in the output of builds and cannot harm a terminal. */
@@ -312,5 +338,5 @@ void log_status(const char *line)
 		buf_add(&text, printable, len);
 	}
 	status_shown = line != NULL;
-	write_out(buf_text(&text), text.len);
+	write_out(log_options.fd, buf_text(&text), text.len);
 }

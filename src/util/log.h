@@ -16,8 +16,10 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 struct log_options {
 	enum log_level level; /* messages above it are dropped */
 	enum log_format format;
-	bool colour; /* text only */
-	int fd;	     /* usually 2; borrowed */
+	bool colour;	 /* text only */
+	bool timestamp;	 /* of wall time, in each line */
+	bool errors_too; /* errors go to standard error besides `fd` */
+	int fd;		 /* usually 2; borrowed */
 };
 
 void log_setup(const struct log_options *options);

@@ -74,7 +74,7 @@ policy_json() {
 @test "policy: usage" {
 	run stacker policy --help
 	expect_success
-	expect_output "usage: stacker policy show [--json]"
+	expect_output "usage: stacker policy [--json] show"
 	for args in "" hide "show all" "show --all"; do
 		# shellcheck disable=SC2086 # words
 		run stacker policy $args
