@@ -87,8 +87,10 @@ int stacker_verify(struct stacker *s, const struct stacker_verify_options *optio
 	s->error = (struct err)ERR_INIT;
 	if (take_options(s, options, &o, sizeof(o)) < 0)
 		return -1;
-	const struct verify_options verify = {
-		.file = o.file, .names = o.images, .names_len = o.images_len};
+	const struct verify_options verify = {.plan = {.files = &o.file,
+						       .files_len = 1,
+						       .names = o.images,
+						       .names_len = o.images_len}};
 	AUTO(verify_report) report = {0};
 	AUTO(buf) text = BUF_INIT(256 * MIB);
 	if (verify_run(&s->context, &verify, &report, &s->error) < 0)
@@ -128,9 +130,10 @@ int stacker_build(struct stacker *s, const struct stacker_build_options *options
 	s->error = (struct err)ERR_INIT;
 	if (take_options(s, options, &o, sizeof(o)) < 0)
 		return -1;
-	const struct build_options build = {.file = o.file,
-					    .names = o.images,
-					    .names_len = o.images_len,
+	const struct build_options build = {.plan = {.files = &o.file,
+						     .files_len = 1,
+						     .names = o.images,
+						     .names_len = o.images_len},
 					    .no_cache = o.no_cache != 0};
 	struct built_call call = {.built = built, .ctx = ctx};
 	return build_run(&s->context, &build, report_built, &call, &s->error);

@@ -128,19 +128,24 @@ static int publish_wanted(struct run *r, void (*done)(void *ctx, const struct bu
 /* The environment is no input: a differing date there is more likely a mistake than a wish. */
 static void warn_of_epoch(const struct plan *p, const char *env_epoch)
 {
-	AUTO_FREE char *ours = mem_printf("%" PRId64, p->file.source_date_epoch);
-	if (env_epoch && !str_same(env_epoch, ours))
+	for (size_t i = 0; env_epoch && i < p->project.files.len; i++) {
+		const struct stackerfile *s = &p->project.files.items[i].stackerfile;
+		AUTO_FREE char *ours = mem_printf("%" PRId64, s->source_date_epoch);
+		if (str_same(env_epoch, ours))
+			continue;
 		log_warn("SOURCE_DATE_EPOCH=%s of the environment is not used; the recipe's is "
 			 "%s "
 			 "(set 'source_date_epoch' under 'config')",
 			 env_epoch, ours);
+		return;
+	}
 }
 
 int build_run(struct build_context *c, const struct build_options *options,
 	      void (*done)(void *ctx, const struct build_done *d), void *ctx, struct err *e)
 {
 	AUTO(run) r = {.c = c, .plan = PLAN_INIT};
-	if (plan_make(c, options->file, options->names, options->names_len, &r.plan, e) < 0)
+	if (plan_make(c, &options->plan, &r.plan, e) < 0)
 		return -1;
 	warn_of_epoch(&r.plan, options->env_epoch);
 	r.results = mem_zalloc(r.plan.len + 1, sizeof(*r.results));

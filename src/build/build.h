@@ -9,9 +9,7 @@
 #include "build/result.h"
 
 struct build_options {
-	const char *file;	  /* the stackerfile */
-	const char *const *names; /* -A; none: all that are not build_only */
-	size_t names_len;
+	struct plan_options plan;
 	bool no_cache;	       /* build everything that is needed again */
 	const char *env_epoch; /* SOURCE_DATE_EPOCH of the environment or NULL: warned about
 				  if the recipe's differs, never used */

@@ -222,7 +222,7 @@ static json_t *record_json(const struct job *j)
 	set(record, "image", json_string(j->image->recipe->name));
 	set(record, "recipe", json_string(digest));
 	set(record, "isolation", isolation_json(j));
-	set(record, "limits", limits_json(&j->plan->limits, ev));
+	set(record, "limits", limits_json(j->image->limits, ev));
 	set(record, "limits_reached", reached_json(ev));
 	if (ev->limit == SANDBOX_LIMIT_NONE)
 		set(record, "exit_code", json_integer(j->step.exit_code));

@@ -166,7 +166,7 @@ static int start_job(struct build_context *c, const struct plan *p, size_t index
 			    .plan = p,
 			    .results = results,
 			    .image = &p->images[index],
-			    .epoch_s = p->file.source_date_epoch};
+			    .epoch_s = p->images[index].file->stackerfile.source_date_epoch};
 	roots_work_name(c, ret->work);
 	if (roots_ensure(c, &r->layers, e) < 0)
 		return -1;
@@ -257,16 +257,17 @@ static int add_step(struct build_context *c, const struct plan *p, size_t index,
 	return finish_job(&job, "stacker build of", r, e);
 }
 
-static int write_config(struct build_context *c, const struct plan *p,
-			const struct recipe_image *r, struct image_result *ret, struct err *e)
+static int write_config(struct build_context *c, const struct plan_image *image,
+			struct image_result *ret, struct err *e)
 {
+	const struct recipe_image *r = image->recipe;
 	AUTO(image_config) config = {0};
 	AUTO(buf) base = BUF_INIT(LIMIT_CONFIG_BYTES);
 	if (ret->inherit_config.alg != DIGEST_NONE &&
 	    (store_blob_read(&c->store, &ret->inherit_config, &base, e) < 0 ||
 	     image_config_parse(buf_text(&base), base.len, "inherited config", &config, e) < 0))
 		return -1;
-	int64_t epoch_s = p->file.source_date_epoch;
+	int64_t epoch_s = image->file->stackerfile.source_date_epoch;
 	for (size_t i = config.diff_ids.len; i < ret->layers.len; i++)
 		image_config_add_layer(&config, &ret->layers.items[i].diff_id,
 				       ret->layers.items[i].created_by, epoch_s);
@@ -342,8 +343,8 @@ int image_build(struct build_context *c, const struct plan *p, size_t index,
 	    add_imports(c, p, index, results, &r, e) < 0 ||
 	    add_step(c, p, index, results, &r, e) < 0)
 		return -1;
-	if (!r.build_only && (write_config(c, p, image->recipe, &r, e) < 0 ||
-			      write_manifest(c, image, &r, e) < 0))
+	if (!r.build_only &&
+	    (write_config(c, image, &r, e) < 0 || write_manifest(c, image, &r, e) < 0))
 		return -1;
 	if (cache_save(c, &r, e) < 0)
 		return -1;

@@ -124,7 +124,7 @@ int input_bring_all(struct build_context *c, const struct plan *p, const bool *t
 			return -1;
 		for (size_t j = 0; j < r->imports.len; j++)
 			if (add_source(&b, &r->imports.items[j].source, &image->imports[j],
-				       p->dir_fd, e) < 0)
+				       image->file->dir_fd, e) < 0)
 				return -1;
 	}
 	return fetch_pins(&c->store, b.pins.items, b.pins.len, &c->fetch, e);

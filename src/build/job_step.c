@@ -149,7 +149,7 @@ static int run_in_sandbox(struct job *j, struct step_log *log, struct err *e)
 		.label = j->image->recipe->name,
 		.output = take_output,
 		.ctx = log,
-		.limits = &j->plan->limits,
+		.limits = j->image->limits,
 	};
 	return sandbox_run(&spec, &j->step, e);
 }
@@ -198,7 +198,7 @@ static int pack_prepare(void *ctx, struct err *e)
  * file system gave reason to. */
 static int check_size(const struct job *j, int upper_fd, struct err *e)
 {
-	const struct sandbox_limits *limits = &j->plan->limits;
+	const struct sandbox_limits *limits = j->image->limits;
 	enum sandbox_limit exceeded;
 	struct sandbox_usage usage;
 	if (!j->has_step)

@@ -1,4 +1,4 @@
-/* Evaluating a stackerfile: which images are needed, what each is made of, its recipe digest.
+/* Evaluating stackerfiles: which images are needed, what each is made of, its recipe digest.
  */
 #include "build/plan.h"
 
@@ -23,16 +23,23 @@ void plan_cleanup(struct plan *p)
 		free(p->images[i].needs);
 	}
 	free(p->images);
-	mem_close_cleanup(&p->dir_fd);
-	stackerfile_cleanup(&p->file);
+	free(p->limits);
+	free(p->names);
+	project_cleanup(&p->project);
 }
 
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct plan_name *)a)->text, ((const struct plan_name *)b)->text);
+}
+
+/* By bisection: unlike hashing, no choice of names makes that slow. */
 size_t plan_index(const struct plan *p, const char *name)
 {
-	for (size_t i = 0; i < p->len; i++)
-		if (str_same(p->images[i].recipe->name, name))
-			return i;
-	return p->len;
+	const struct plan_name key = {.text = name};
+	const struct plan_name *found =
+		p->len ? bsearch(&key, p->names, p->len, sizeof(key), compare_names) : NULL;
+	return found ? found->index : p->len;
 }
 
 static int compare_index(const void *a, const void *b)
@@ -51,20 +58,20 @@ static void add_need(struct plan_image *image, size_t need)
 	image->needs[image->needs_len++] = need;
 }
 
-/* Names are known to exist: stackerfile_parse ordered the images by them. */
-static void link_images(struct plan *p, const struct map *indices)
+/* Names are known to exist: project_read ordered the images by them. */
+static void link_images(struct plan *p)
 {
 	for (size_t i = 0; i < p->len; i++) {
 		struct plan_image *image = &p->images[i];
 		const struct recipe_image *r = image->recipe;
 		if (r->from == FROM_BUILT)
-			add_need(image, *(size_t *)map_get(indices, r->from_image));
+			add_need(image, plan_index(p, r->from_image));
 		if (r->from == FROM_TAR && r->from_source.kind == SOURCE_STACKER)
-			add_need(image, *(size_t *)map_get(indices, r->from_source.image));
+			add_need(image, plan_index(p, r->from_source.image));
 		for (size_t j = 0; j < r->imports.len; j++) {
 			const struct recipe_source *s = &r->imports.items[j].source;
 			if (s->kind == SOURCE_STACKER)
-				add_need(image, *(size_t *)map_get(indices, s->image));
+				add_need(image, plan_index(p, s->image));
 		}
 		if (image->needs_len > 1) /* qsort may not be handed NULL */
 			qsort(image->needs, image->needs_len, sizeof(size_t), compare_index);
@@ -82,26 +89,28 @@ static void mark_needed(struct plan *p)
 	}
 }
 
-static int no_such_image(const struct plan *p, const char *name, struct err *e)
+static int no_such_image(const struct plan *p, const struct plan_options *options,
+			 const char *name, struct err *e)
 {
 	AUTO(buf) names = BUF_INIT(ERR_HINT_MAX);
 	for (size_t i = 0; i < p->len; i++)
 		buf_addf(&names, "%s%s", i ? ", " : "", p->images[i].recipe->name);
-	err_set(e, ERR_USAGE, "build/no-such-image", "image '%s' is not in '%s'", name,
-		p->file.document.file);
+	err_set(e, ERR_USAGE, "build/no-such-image", "image '%s' is not in '%s'%s", name,
+		options->files[0],
+		p->project.files.len > 1 ? ", its prerequisites or the other stackerfiles"
+					 : "");
 	return err_hint(e, "it has: %s", buf_text(&names));
 }
 
-static int mark_wanted(struct plan *p, const struct map *indices, const char *const *names,
-		       size_t names_len, struct err *e)
+static int mark_wanted(struct plan *p, const struct plan_options *options, struct err *e)
 {
-	for (size_t i = 0; i < names_len; i++) {
-		const size_t *index = map_get(indices, names[i]);
-		if (!index)
-			return no_such_image(p, names[i], e);
-		p->images[*index].wanted = true;
+	for (size_t i = 0; i < options->names_len; i++) {
+		size_t index = plan_index(p, options->names[i]);
+		if (index == p->len)
+			return no_such_image(p, options, options->names[i], e);
+		p->images[index].wanted = true;
 	}
-	for (size_t i = 0; names_len == 0 && i < p->len; i++)
+	for (size_t i = 0; options->names_len == 0 && i < p->len; i++)
 		p->images[i].wanted = true;
 	mark_needed(p);
 	return 0;
@@ -178,7 +187,7 @@ static int evaluate(struct build_context *c, struct plan *p, struct plan_image *
 		return -1;
 	image->imports = mem_zalloc(r->imports.len + 1, sizeof(struct digest));
 	for (size_t i = 0; i < r->imports.len; i++)
-		if (resolve_source(c, p, p->dir_fd, &r->imports.items[i].source,
+		if (resolve_source(c, p, image->file->dir_fd, &r->imports.items[i].source,
 				   &image->imports[i], e) < 0)
 			return -1;
 	const struct recipe_resolution resolution = {
@@ -186,7 +195,7 @@ static int evaluate(struct build_context *c, struct plan *p, struct plan_image *
 		.imports = image->imports,
 		.imports_len = r->imports.len,
 		.policy = c->policy_digest,
-		.source_date_epoch = p->file.source_date_epoch,
+		.source_date_epoch = image->file->stackerfile.source_date_epoch,
 	};
 	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);
 	if (recipe_canon(r, &resolution, &text, e) < 0 || buf_check(&text, "recipe", e) < 0)
@@ -196,42 +205,48 @@ static int evaluate(struct build_context *c, struct plan *p, struct plan_image *
 	return 0;
 }
 
-static int read_stackerfile(const char *path, struct plan *p, struct err *e)
+static void collect_images(struct plan *p)
 {
-	AUTO(buf) text = BUF_INIT(LIMIT_STACKERFILE_BYTES);
-	if (path_read_file(AT_FDCWD, path, &text, e) < 0) {
-		if (e->saved_errno)
-			err_hint(e,
-				 "give the stackerfile with -f; the default is stacker.yaml");
-		return -1;
+	const struct project_files *files = &p->project.files;
+	for (size_t i = 0; i < files->len; i++)
+		p->len += files->items[i].stackerfile.images.len;
+	p->images = mem_zalloc(p->len + 1, sizeof(*p->images));
+	p->names = mem_zalloc(p->len + 1, sizeof(*p->names));
+	size_t n = 0;
+	for (size_t i = 0; i < files->len; i++) {
+		const struct recipe_image_vec *images = &files->items[i].stackerfile.images;
+		for (size_t k = 0; k < images->len; k++, n++) {
+			p->images[n].recipe = &images->items[k];
+			p->images[n].file = &files->items[i];
+			p->images[n].limits = &p->limits[i];
+			p->names[n] = (struct plan_name){images->items[k].name, n};
+		}
 	}
-	if (stackerfile_parse(buf_text(&text), text.len, path, build_machine_arch(), &p->file,
-			      e) < 0)
-		return -1;
-	AUTO_FREE char *dir = mem_strdup(path);
-	char *slash = strrchr(dir, '/');
-	if (slash)
-		slash[1] = '\0';
-	return path_open_dir(AT_FDCWD, slash ? dir : ".", &p->dir_fd, e);
+	qsort(p->names, p->len, sizeof(*p->names), compare_names);
 }
 
-int plan_make(struct build_context *c, const char *path, const char *const *names,
-	      size_t names_len, struct plan *p, struct err *e)
+static int decide_limits(const struct build_context *c, struct plan *p, struct err *e)
 {
-	if (read_stackerfile(path, p, e) < 0 ||
-	    limits_decide(&p->file.limits, &c->policy, &p->limits, e) < 0)
+	const struct project_files *files = &p->project.files;
+	p->limits = mem_zalloc(files->len, sizeof(*p->limits));
+	for (size_t i = 0; i < files->len; i++)
+		if (limits_decide(&files->items[i].stackerfile.limits, &c->policy,
+				  &p->limits[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+int plan_make(struct build_context *c, const struct plan_options *options, struct plan *p,
+	      struct err *e)
+{
+	const struct project_options project = {.files = options->files,
+						.files_len = options->files_len,
+						.default_arch = build_machine_arch()};
+	if (project_read(&project, &p->project, e) < 0 || decide_limits(c, p, e) < 0)
 		return -1;
-	p->len = p->file.images.len;
-	p->images = mem_zalloc(p->len + 1, sizeof(struct plan_image));
-	AUTO_FREE size_t *numbers = mem_zalloc(p->len + 1, sizeof(size_t));
-	AUTO(map) indices = MAP_INIT(NULL);
-	for (size_t i = 0; i < p->len; i++) {
-		numbers[i] = i;
-		p->images[i].recipe = &p->file.images.items[i];
-		map_set(&indices, p->images[i].recipe->name, &numbers[i]);
-	}
-	link_images(p, &indices);
-	if (mark_wanted(p, &indices, names, names_len, e) < 0)
+	collect_images(p);
+	link_images(p);
+	if (mark_wanted(p, options, e) < 0)
 		return -1;
 	for (size_t i = 0; i < p->len; i++)
 		if (p->images[i].needed && evaluate(c, p, &p->images[i], e) < 0)

@@ -12,6 +12,7 @@
 
 struct build_command {
 	struct build_options options;
+	const char *file;
 	struct strvec names;
 	bool json;
 	bool evidence;
@@ -87,7 +88,7 @@ static void report(void *ctx, const struct build_done *d)
 }
 
 static const struct opt options[] = {
-	{"stacker-file", 'f', OPT_TEXT, offsetof(struct build_command, options.file), "FILE",
+	{"stacker-file", 'f', OPT_TEXT, offsetof(struct build_command, file), "FILE",
 	 "the stackerfile (default: stacker.yaml)"},
 	{"image", 'A', OPT_TEXTS, offsetof(struct build_command, names), "IMAGE",
 	 "build only this image and what it needs; may be repeated"},
@@ -117,14 +118,17 @@ static int print_results(struct build_command *b, struct err *e)
 static int run_build(const struct cli *cli, const struct command *self, int argc, char **argv)
 {
 	AUTO(build_command)
-	b = {.options = {.file = "stacker.yaml", .env_epoch = cli->env_epoch},
+	b = {.options = {.env_epoch = cli->env_epoch},
+	     .file = "stacker.yaml",
 	     .results = json_array(),
 	     .out = BUF_INIT(LIMIT_JSON_CANON_BYTES)};
 	int status = command_options(self, argc, argv, &b, NULL);
 	if (status >= 0)
 		return status;
-	b.options.names = (const char *const *)b.names.items;
-	b.options.names_len = b.names.len;
+	b.options.plan = (struct plan_options){.files = &b.file,
+					       .files_len = 1,
+					       .names = (const char *const *)b.names.items,
+					       .names_len = b.names.len};
 	struct err e = ERR_INIT;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	b.context = &c;

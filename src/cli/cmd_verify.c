@@ -61,11 +61,12 @@ static void print_image(const struct verify_image *image, struct buf *out)
 
 struct verify_command {
 	struct verify_options options;
+	const char *file;
 	bool json;
 };
 
 static const struct opt options[] = {
-	{"stacker-file", 'f', OPT_TEXT, offsetof(struct verify_command, options.file), "FILE",
+	{"stacker-file", 'f', OPT_TEXT, offsetof(struct verify_command, file), "FILE",
 	 "the stackerfile (default: stacker.yaml)"},
 	{"json", 0, OPT_FLAG, offsetof(struct verify_command, json), NULL,
 	 "print the whole report as JSON"},
@@ -80,14 +81,14 @@ static int fail(const struct err *e)
 
 static int run_verify(const struct cli *cli, const struct command *self, int argc, char **argv)
 {
-	struct verify_command v = {
-		.options = {.file = "stacker.yaml", .progress = show_progress}};
+	struct verify_command v = {.file = "stacker.yaml",
+				   .options = {.progress = show_progress}};
 	struct command_args args;
 	int status = command_options(self, argc, argv, &v, &args);
 	if (status >= 0)
 		return status;
-	v.options.names = args.items;
-	v.options.names_len = args.len;
+	v.options.plan = (struct plan_options){
+		.files = &v.file, .files_len = 1, .names = args.items, .names_len = args.len};
 	struct err e = ERR_INIT;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	AUTO(verify_report) report = {0};

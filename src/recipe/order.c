@@ -32,8 +32,9 @@ struct name {
 /* Names are looked up by bisection: unlike hashing, no choice of names makes that slow. */
 struct order {
 	const struct recipe_image_vec *images;
-	struct waiting *waiting; /* one an image */
-	struct name *names;	 /* sorted */
+	const struct map *elsewhere; /* names of images of other files, all done; or NULL */
+	struct waiting *waiting;     /* one an image */
+	struct name *names;	     /* sorted */
 };
 
 static void order_cleanup(struct order *o)
@@ -54,6 +55,11 @@ static const struct name *find(const struct order *o, const char *text)
 	const struct name key = {.text = text};
 
 	return bsearch(&key, o->names, o->images->len, sizeof(*o->names), compare_names);
+}
+
+static bool is_elsewhere(const struct order *o, const char *text)
+{
+	return o->elsewhere && map_has(o->elsewhere, text);
 }
 
 /* The k-th image that `image` needs by name, NULL if it does not need one there: its base comes
@@ -81,7 +87,7 @@ static int refuse_missing(const struct order *o, const struct recipe_image *imag
 	for (size_t k = 0; k <= image->imports.len; k++) {
 		const char *name = needed_name(image, k);
 
-		if (!name || find(o, name))
+		if (!name || find(o, name) || is_elsewhere(o, name))
 			continue;
 		AUTO_FREE char *shown = str_printable(name, strlen(name));
 
@@ -113,7 +119,7 @@ static int resolve(struct order *o, struct err *e)
 			const char *text = needed_name(image, k);
 			const struct name *name = text ? find(o, text) : NULL;
 
-			if (text && !name)
+			if (text && !name && !is_elsewhere(o, text))
 				return refuse_missing(o, image, e);
 			if (name)
 				vec_push(&o->waiting[i].needs, name->index);
@@ -157,15 +163,17 @@ static int refuse_cycle(const struct order *o, struct err *e)
 	return err_hint(e, "move what the images share into an image of its own");
 }
 
-int order_images(struct recipe_image_vec *images, struct err *e)
+int order_images(struct recipe_image_vec *images, const struct map *elsewhere, struct err *e)
 {
-	AUTO(order) o = {.images = images};
+	AUTO(order) o = {.images = images, .elsewhere = elsewhere};
 	AUTO_FREE struct recipe_image *sorted = mem_zalloc(images->len, sizeof(*sorted));
 	size_t sorted_len = 0;
 	size_t before;
 
 	o.waiting = mem_zalloc(images->len, sizeof(*o.waiting));
 	o.names = mem_zalloc(images->len, sizeof(*o.names));
+	if (images->len == 0)
+		return 0; /* a file of prerequisites only */
 	if (resolve(&o, e) != 0)
 		return -1;
 	do {

@@ -7,9 +7,11 @@
 
 #include "recipe/stackerfile.h"
 
-/* Reorders `images`, whose names are unique. Errors, at the image: "recipe/unresolved" (an
+/* Reorders `images`, whose names are unique. The keys of `elsewhere` (may be NULL) name images of
+ * other files that are done. Errors, at the image: "recipe/unresolved" (an
  * image that does not exist is needed), "recipe/cycle"; both say "couldn't resolve some
  * dependencies". */
-int order_images(struct recipe_image_vec *images, struct err *e) WARN_UNUSED;
+int order_images(struct recipe_image_vec *images, const struct map *elsewhere,
+		 struct err *e) WARN_UNUSED;
 
 #endif

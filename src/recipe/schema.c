@@ -29,8 +29,7 @@ struct directive {
 static const struct directive directives[] = {
 	{SCHEMA_CONFIG, "source_date_epoch", SCALAR, .status = SCHEMA_WORKS},
 	{SCHEMA_CONFIG, "limits", MAP, .status = SCHEMA_WORKS},
-	{SCHEMA_CONFIG, "prerequisites", LIST, SCHEMA_LATER,
-	 .hint = "build the other stackerfile first, or put its images into this one"},
+	{SCHEMA_CONFIG, "prerequisites", LIST, .status = SCHEMA_WORKS},
 
 	{SCHEMA_LIMITS, "memory", SCALAR, .status = SCHEMA_WORKS},
 	{SCHEMA_LIMITS, "processes", SCALAR, .status = SCHEMA_WORKS},

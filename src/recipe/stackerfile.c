@@ -48,6 +48,9 @@ void stackerfile_cleanup(struct stackerfile *s)
 	for (size_t i = 0; i < s->images.len; i++)
 		recipe_image_cleanup(&s->images.items[i]);
 	vec_free(&s->images);
+	for (size_t i = 0; i < s->prerequisites.len; i++)
+		free(s->prerequisites.items[i].path);
+	vec_free(&s->prerequisites);
 	yaml_document_cleanup(&s->document);
 }
 
@@ -115,6 +118,26 @@ static int check_name(const struct node *key, struct err *e)
 	return 0;
 }
 
+static int read_prerequisites(const struct node *list, struct stackerfile *s, struct err *e)
+{
+	for (size_t i = 0; i < list->len; i++) {
+		const struct node *n = list->items[i];
+
+		if (value_path(n, "prerequisites", e) != 0)
+			return -1;
+		if (n->text[0] == '\0' || str_has_suffix(n->text, "/")) {
+			AUTO_FREE char *shown = str_printable(n->text, strlen(n->text));
+
+			return err_at(e, &n->pos, "recipe/bad-path",
+				      "prerequisite '%s' does not name a file", shown);
+		}
+		const struct recipe_prerequisite p = {.path = mem_strdup(n->text),
+						      .pos = n->pos};
+		vec_push(&s->prerequisites, p);
+	}
+	return 0;
+}
+
 static int read_config(const struct node *config, struct stackerfile *s, struct err *e)
 {
 	s->source_date_epoch = RECIPE_DEFAULT_EPOCH;
@@ -124,8 +147,10 @@ static int read_config(const struct node *config, struct stackerfile *s, struct 
 		return -1;
 	const struct node *epoch = schema_get(config, "source_date_epoch");
 	const struct node *limits = schema_get(config, "limits");
+	const struct node *prerequisites = schema_get(config, "prerequisites");
 
-	if (limits && limits_read(limits, &s->limits, e) != 0)
+	if ((limits && limits_read(limits, &s->limits, e) != 0) ||
+	    (prerequisites && read_prerequisites(prerequisites, s, e) != 0))
 		return -1;
 	return epoch ? value_integer(epoch, "source_date_epoch", EPOCH_MAX,
 				     &s->source_date_epoch, e)
@@ -195,14 +220,14 @@ static int read_root(const struct node *root, const char *default_arch, struct s
 		    read_images(root, default_arch, s, e) != 0)
 			return -1;
 	}
-	if (s->images.len > 0)
-		return order_images(&s->images, e);
+	if (s->images.len > 0 || s->prerequisites.len > 0)
+		return 0;
 	err_at(e, &start, "recipe/no-images", "no image in the stackerfile");
 	return err_hint(e, "add one, for example 'NAME: {from: {type: scratch}}'");
 }
 
-int stackerfile_parse(const char *text, size_t len, const char *file, const char *default_arch,
-		      struct stackerfile *ret, struct err *e)
+int stackerfile_read(const char *text, size_t len, const char *file, const char *default_arch,
+		     struct stackerfile *ret, struct err *e)
 {
 	AUTO(stackerfile) s = {0};
 
@@ -215,6 +240,24 @@ int stackerfile_parse(const char *text, size_t len, const char *file, const char
 		return -1;
 	}
 	if (read_root(s.document.root, default_arch, &s, e) != 0)
+		return -1;
+	*ret = s;
+	s = (struct stackerfile){0};
+	return 0;
+}
+
+int stackerfile_order(struct stackerfile *s, const struct map *elsewhere, struct err *e)
+{
+	return order_images(&s->images, elsewhere, e);
+}
+
+int stackerfile_parse(const char *text, size_t len, const char *file, const char *default_arch,
+		      struct stackerfile *ret, struct err *e)
+{
+	AUTO(stackerfile) s = {0};
+
+	if (stackerfile_read(text, len, file, default_arch, &s, e) != 0 ||
+	    stackerfile_order(&s, NULL, e) != 0)
 		return -1;
 	*ret = s;
 	s = (struct stackerfile){0};

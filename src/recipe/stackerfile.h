@@ -86,17 +86,33 @@ struct recipe_image {
 };
 struct recipe_image_vec VEC_OF(struct recipe_image);
 
+/* Another stackerfile, whose images this one may use. */
+struct recipe_prerequisite {
+	char *path; /* as written: absolute, or relative to this stackerfile's directory */
+	struct pos pos;
+};
+struct recipe_prerequisite_vec VEC_OF(struct recipe_prerequisite);
+
 struct stackerfile {
 	struct yaml_document document; /* owns the positions' file name */
 	struct recipe_image_vec
 		images;		     /* in build order: dependencies first, else file order */
 	int64_t source_date_epoch;   /* config: source_date_epoch, else RECIPE_DEFAULT_EPOCH */
 	struct recipe_limits limits; /* config: limits */
+	struct recipe_prerequisite_vec prerequisites; /* config: prerequisites */
 };
 void stackerfile_cleanup(struct stackerfile *s);
 
-/* Errors: ERR_RECIPE "recipe/...". A directive of a later issue is "recipe/not-yet". `file` is
- * the name that errors show; `default_arch` the OCI name of the running machine. */
+/* Everything but the order: images stay as in the file, since what they need may be in another
+ * one. Errors: ERR_RECIPE "recipe/...". A directive of a later issue is "recipe/not-yet". `file`
+ * is the name that errors show; `default_arch` the OCI name of the running machine. */
+int stackerfile_read(const char *text, size_t len, const char *file, const char *default_arch,
+		     struct stackerfile *ret, struct err *e) WARN_UNUSED;
+/* Puts the images in build order. The keys of `elsewhere` (may be NULL) are the images of
+ * prerequisites, which count as built. */
+int stackerfile_order(struct stackerfile *s, const struct map *elsewhere,
+		      struct err *e) WARN_UNUSED;
+/* Both, for a stackerfile without prerequisites. */
 int stackerfile_parse(const char *text, size_t len, const char *file, const char *default_arch,
 		      struct stackerfile *ret, struct err *e) WARN_UNUSED;
 const struct recipe_image *stackerfile_find(const struct stackerfile *s, const char *name);

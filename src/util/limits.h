@@ -22,7 +22,8 @@
 #define LIMIT_INDEX_ENTRIES 1000
 #define LIMIT_INDEX_DEPTH 2
 /* Evaluated recipes */
-#define LIMIT_IMAGES 4096	   /* images of one stackerfile; issue-scale is 500 */
+#define LIMIT_IMAGES 4096	   /* of one build; issue-scale is 500 */
+#define LIMIT_STACKERFILES 256	   /* of one build; sorting them costs its square */
 #define LIMIT_IMAGE_NAME_BYTES 128 /* OCI tag length */
 /* Archives and layers (SEC UN19, UN26) */
 #define LIMIT_UNPACK_BYTES (16 * GIB)

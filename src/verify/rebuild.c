@@ -31,11 +31,11 @@ void rebuild_cleanup(struct rebuild *r)
 	free(r->oci);
 }
 
-void rebuild_init(struct rebuild *r, const struct build_context *c, const char *file,
-		  const char *variant, const struct vary *vary)
+void rebuild_init(struct rebuild *r, const struct build_context *c,
+		  const struct plan_options *plan, const char *variant, const struct vary *vary)
 {
 	AUTO_FREE char *base = mem_printf("%s/" REBUILD_DIR "/%s", c->dirs.state, variant);
-	*r = (struct rebuild){.c = c, .file = file, .vary = vary};
+	*r = (struct rebuild){.c = c, .plan = plan, .vary = vary};
 	r->state = mem_printf("%s/state", base);
 	r->roots = mem_printf("%s/roots", base);
 	r->oci = mem_printf("%s/oci", base);
@@ -78,7 +78,9 @@ static int build_in_child(const struct rebuild *r, const char *image, int fd, st
 	c.seed = &r->c->store;
 	c.fetch.ca_file = r->c->fetch.ca_file;
 	c.quiet_steps = true;
-	const struct build_options options = {.file = r->file, .names = &image, .names_len = 1};
+	struct build_options options = {.plan = *r->plan};
+	options.plan.names = &image;
+	options.plan.names_len = 1;
 	return build_run(&c, &options, NULL, NULL, e);
 }
 

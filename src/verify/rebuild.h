@@ -6,12 +6,12 @@
 #ifndef VERIFY_REBUILD_H
 #define VERIFY_REBUILD_H
 
-#include "build/context.h"
+#include "build/plan.h"
 #include "verify/vary.h"
 
 struct rebuild {
-	const struct build_context *c; /* the caller's: its store seeds the rebuild */
-	const char *file;	       /* the stackerfile */
+	const struct build_context *c;	 /* the caller's: its store seeds the rebuild */
+	const struct plan_options *plan; /* the caller's; but for the names */
 	const struct vary *vary;
 	char *state, *roots, *oci; /* owned; of this rebuild */
 };
@@ -19,8 +19,9 @@ void rebuild_cleanup(struct rebuild *r);
 
 /* Names the directories below the caller's state directory; `variant` differs between the two
  * rebuilds in length and depth, so that a path that leaks shows. */
-void rebuild_init(struct rebuild *r, const struct build_context *c, const char *file,
-		  const char *variant, const struct vary *vary);
+void rebuild_init(struct rebuild *r, const struct build_context *c,
+		  const struct plan_options *plan, const char *variant,
+		  const struct vary *vary);
 /* Builds the image; the child's error comes back as it was raised there. */
 int rebuild_run(const struct rebuild *r, const char *image, struct err *e) WARN_UNUSED;
 /* Removes what rebuilds of this state directory left, finished or killed. */

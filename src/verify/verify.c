@@ -329,8 +329,9 @@ static int plan_failed(const struct verify_options *options, const struct err *w
 		return -1;
 	}
 	const char *all = "*";
-	const char *const *names = options->names_len ? options->names : &all;
-	size_t len = options->names_len ? options->names_len : 1;
+	const struct plan_options *plan = &options->plan;
+	const char *const *names = plan->names_len ? plan->names : &all;
+	size_t len = plan->names_len ? plan->names_len : 1;
 	for (size_t i = 0; i < len; i++)
 		conclude(add_image(ret, names[i]), VERIFY_TAMPERED_INPUT, NULL, why->message);
 	return 0;
@@ -344,7 +345,7 @@ static int verify_wanted(struct verification *v, const struct verify_options *op
 		if (!p->wanted)
 			continue;
 		if (p->recipe->build_only) {
-			if (options->names_len == 0)
+			if (options->plan.names_len == 0)
 				continue;
 			err_set(e, ERR_USAGE, "verify/build-only",
 				"image '%s' is build_only: it is not published",
@@ -356,7 +357,7 @@ static int verify_wanted(struct verification *v, const struct verify_options *op
 	}
 	if (ret->images.len == 0)
 		return err_set(e, ERR_USAGE, "verify/nothing", "'%s' publishes no image",
-			       options->file);
+			       options->plan.files[0]);
 	return 0;
 }
 
@@ -367,10 +368,10 @@ int verify_run(struct build_context *c, const struct verify_options *options,
 	struct err why = ERR_INIT;
 	if (rebuild_clear(c, e) < 0 || layout_open(AT_FDCWD, c->dirs.oci, &v.published, e) < 0)
 		return -1;
-	if (plan_make(c, options->file, options->names, options->names_len, &v.plan, &why) < 0)
+	if (plan_make(c, &options->plan, &v.plan, &why) < 0)
 		return plan_failed(options, &why, ret, e);
-	rebuild_init(&v.runs[0], c, options->file, "a", &vary_none);
-	rebuild_init(&v.runs[1], c, options->file, "b/with-a-longer-path/than-the-first",
+	rebuild_init(&v.runs[0], c, &options->plan, "a", &vary_none);
+	rebuild_init(&v.runs[1], c, &options->plan, "b/with-a-longer-path/than-the-first",
 		     &vary_all);
 	if (verify_wanted(&v, options, ret, e) < 0) {
 		struct err ignored = ERR_INIT; /* the next verify clears what cannot be now */

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "build/context.h"
+#include "build/plan.h"
 #include "verify/compare.h"
 
 /* reference/audit.md 5.4 */
@@ -41,9 +41,7 @@ struct verify_report {
 void verify_report_cleanup(struct verify_report *r);
 
 struct verify_options {
-	const char *file;
-	const char *const *names; /* none: every image that is not build_only */
-	size_t names_len;
+	struct plan_options plan; /* no names: every image that is not build_only */
 	/* Called when a rebuild begins; `run` is 'A' or 'B'. May be NULL. */
 	void (*progress)(void *ctx, const char *image, char run);
 	void *ctx;

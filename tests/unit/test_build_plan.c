@@ -50,7 +50,10 @@ static int make(struct fixture *f, const char *text, const char *name, struct pl
 {
 	write_file(f, "stacker.yaml", text);
 	AUTO_FREE char *path = mem_printf("%s/stacker.yaml", f->scratch->path);
-	return plan_make(&f->c, path, &name, name != NULL, ret, e);
+	const char *file = path;
+	const struct plan_options options = {
+		.files = &file, .files_len = 1, .names = &name, .names_len = name != NULL};
+	return plan_make(&f->c, &options, ret, e);
 }
 
 static struct digest digest_of_image(struct fixture *f, const char *text, const char *image)

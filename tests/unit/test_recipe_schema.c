@@ -53,7 +53,6 @@ static void test_later_directives_are_named(void **state)
 		assert_int_not_equal(e.hint[0], '\0');
 		assert_int_equal(e.line, 3);
 	}
-	expect_refused("config: {prerequisites: [x]}\n", "recipe/not-yet", "'prerequisites'");
 	expect_hint("a: {from: {type: docker, url: 'docker://x'}}\n", "recipe/not-yet",
 		    "from type 'docker'", "type: oci");
 	expect_refused("a: {from: {type: scratch, insecure: true}}\n", "recipe/not-yet",

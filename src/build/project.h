@@ -1,0 +1,43 @@
+/*
+ * The stackerfiles of one build: those that were asked for and, recursively, the prerequisites
+ * they name. Each is read once, however many need it; what they define is seen only by those
+ * that list them, directly or through others.
+ */
+#ifndef BUILD_PROJECT_H
+#define BUILD_PROJECT_H
+
+#include "recipe/stackerfile.h"
+
+struct project_need {
+	size_t file;	/* index of the prerequisite */
+	struct pos pos; /* where it is asked for */
+};
+struct project_needs VEC_OF(struct project_need);
+
+struct project_file {
+	struct stackerfile stackerfile;
+	char *path;	/* as errors show it; opens from the working directory */
+	char *absolute; /* without links and dots in its directories: tells files apart */
+	int dir_fd;	/* where its local imports start */
+	struct project_needs needs;
+};
+struct project_files VEC_OF(struct project_file);
+
+struct project {
+	struct project_files files; /* in build order: prerequisites first */
+};
+void project_cleanup(struct project *p);
+
+struct project_options {
+	const char *const *files; /* at least one */
+	size_t files_len;
+	const char *default_arch; /* OCI name of the machine's */
+};
+
+/* Reads them and orders files and images. Errors, at the place that is wrong: those of
+ * recipe/stackerfile.h, "recipe/prerequisite-cycle" with the way round,
+ * "recipe/duplicate-name", "recipe/too-big" over LIMIT_STACKERFILES or LIMIT_IMAGES. */
+int project_read(const struct project_options *options, struct project *ret,
+		 struct err *e) WARN_UNUSED;
+
+#endif
