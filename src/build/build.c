@@ -141,6 +141,23 @@ static void warn_of_epoch(const struct plan *p, const char *env_epoch)
 	}
 }
 
+/* What is accepted for the sake of old stackerfiles. */
+static void warn_of_old_directives(const struct plan *p)
+{
+	for (size_t i = 0; i < p->len; i++) {
+		const struct recipe_image *r = p->images[i].recipe;
+		if (!p->images[i].needed)
+			continue;
+		if (r->legacy_import)
+			log_warn("%s:%u: 'import' is deprecated, use 'imports': files without "
+				 "'dest' are then at /stacker/imports only",
+				 r->legacy_import_pos.file, r->legacy_import_pos.line);
+		if (r->bom_pos.line > 0)
+			log_warn("%s:%u: 'bom' has no effect", r->bom_pos.file,
+				 r->bom_pos.line);
+	}
+}
+
 int build_run(struct build_context *c, const struct build_options *options,
 	      void (*done)(void *ctx, const struct build_done *d), void *ctx, struct err *e)
 {
@@ -148,6 +165,7 @@ int build_run(struct build_context *c, const struct build_options *options,
 	if (plan_make(c, &options->plan, &r.plan, e) < 0)
 		return -1;
 	warn_of_epoch(&r.plan, options->env_epoch);
+	warn_of_old_directives(&r.plan);
 	r.results = mem_zalloc(r.plan.len + 1, sizeof(*r.results));
 	r.have = mem_zalloc(r.plan.len + 1, sizeof(bool));
 	r.cached = mem_zalloc(r.plan.len + 1, sizeof(bool));

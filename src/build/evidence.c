@@ -249,6 +249,14 @@ void evidence_file_name(const struct digest *recipe, char out[EVIDENCE_FILE_MAX]
 	snprintf(out, EVIDENCE_FILE_MAX, "%s.evidence.json", hex);
 }
 
+/* Beside the record of `run`, which is the one that is shown. */
+static void labels_file_name(const struct digest *recipe, char out[EVIDENCE_FILE_MAX])
+{
+	char hex[DIGEST_TEXT_MAX];
+	digest_format_hex(recipe, hex);
+	snprintf(out, EVIDENCE_FILE_MAX, "%s.labels.evidence.json", hex);
+}
+
 int evidence_save(const struct job *j, struct err *e)
 {
 	char name[EVIDENCE_FILE_MAX];
@@ -258,7 +266,10 @@ int evidence_save(const struct job *j, struct err *e)
 	buf_add_byte(&text, '\n');
 	if (buf_check(&text, "evidence", e) < 0)
 		return -1;
-	evidence_file_name(&j->image->digest, name);
+	if (j->makes_labels)
+		labels_file_name(&j->image->digest, name);
+	else
+		evidence_file_name(&j->image->digest, name);
 	return atomic_file_write(j->c->cache_fd, name, 0644, buf_text(&text), text.len, e);
 }
 

@@ -15,7 +15,7 @@ int evidence_save(const struct job *j, struct err *e) WARN_UNUSED;
 int evidence_load(const struct build_context *c, const struct digest *recipe, json_t **ret,
 		  struct err *e) WARN_UNUSED;
 /* "<recipe hex>.evidence.json" in the cache directory. */
-enum { EVIDENCE_FILE_MAX = DIGEST_TEXT_MAX + 16 };
+enum { EVIDENCE_FILE_MAX = DIGEST_TEXT_MAX + 32 };
 void evidence_file_name(const struct digest *recipe, char out[EVIDENCE_FILE_MAX]);
 
 #endif

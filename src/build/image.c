@@ -257,8 +257,29 @@ static int add_step(struct build_context *c, const struct plan *p, size_t index,
 	return finish_job(&job, "stacker build of", r, e);
 }
 
+/* What the script of generate_labels leaves, and the stackerfile's own labels over it. */
+static int make_labels(struct build_context *c, const struct plan *p, size_t index,
+		       const struct image_result *results, const struct image_result *r,
+		       struct map *ret, struct err *e)
+{
+	const struct recipe_image *recipe = p->images[index].recipe;
+	if (recipe->generate_labels) {
+		AUTO(job) job = {0};
+		if (start_job(c, p, index, results, r, &job, e) < 0)
+			return -1;
+		job.makes_labels = true;
+		if (job_stage_labels(&job, e) < 0 || job_run_step(&job, e) < 0 ||
+		    job_read_labels(&job, ret, e) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < recipe->labels.len; i++)
+		map_set_text(ret, recipe->labels.entries[i].key,
+			     recipe->labels.entries[i].value);
+	return 0;
+}
+
 static int write_config(struct build_context *c, const struct plan_image *image,
-			struct image_result *ret, struct err *e)
+			const struct map *labels, struct image_result *ret, struct err *e)
 {
 	const struct recipe_image *r = image->recipe;
 	AUTO(image_config) config = {0};
@@ -273,7 +294,7 @@ static int write_config(struct build_context *c, const struct plan_image *image,
 				       ret->layers.items[i].created_by, epoch_s);
 	const struct config_directives directives = {
 		.environment = &r->environment,
-		.labels = &r->labels,
+		.labels = labels,
 		.cmd = &r->cmd,
 		.entrypoint = &r->entrypoint,
 		.full_command = &r->full_command,
@@ -343,8 +364,10 @@ int image_build(struct build_context *c, const struct plan *p, size_t index,
 	    add_imports(c, p, index, results, &r, e) < 0 ||
 	    add_step(c, p, index, results, &r, e) < 0)
 		return -1;
+	AUTO(map) labels = MAP_INIT(free);
 	if (!r.build_only &&
-	    (write_config(c, image, &r, e) < 0 || write_manifest(c, image, &r, e) < 0))
+	    (make_labels(c, p, index, results, &r, &labels, e) < 0 ||
+	     write_config(c, image, &labels, &r, e) < 0 || write_manifest(c, image, &r, e) < 0))
 		return -1;
 	if (cache_save(c, &r, e) < 0)
 		return -1;

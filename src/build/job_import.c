@@ -17,10 +17,12 @@
 #include "sandbox/worker.h"
 #include "util/mem.h"
 #include "util/path.h"
+#include "util/str.h"
 
 /* One import, resolved to what the worker can use. */
 struct import_task {
 	const struct recipe_source *source;
+	const char *what; /* of the stackerfile, for errors */
 	const char *dest; /* never NULL */
 	bool unpack;
 	bool whiteouts;
@@ -94,7 +96,7 @@ static int resolve_task(const struct job *j, struct import_task *task,
 	BUG_IF(true);
 }
 
-static int make_work(const char *work, int *ret_fd, struct err *e)
+int job_make_work(const char *work, int *ret_fd, struct err *e)
 {
 	AUTO_CLOSE int roots = -1;
 	AUTO_CLOSE int dir = -1;
@@ -221,7 +223,7 @@ static int apply_entries(const struct import_task *t, const struct import_option
 static int err_import(const struct import_task *t, struct err *e)
 {
 	err_locate(e, &t->source->pos);
-	return err_wrap(e, "import '%s'", t->source->text);
+	return err_wrap(e, "%s '%s'", t->what, t->source->text);
 }
 
 static int apply_task(const struct import_job *ij, const struct import_task *t, int blobs,
@@ -251,7 +253,7 @@ static int import_prepare(void *ctx, struct err *e)
 {
 	const struct import_job *ij = ctx;
 	AUTO_CLOSE int work = -1;
-	if (make_work(ij->job->work, &work, e) < 0 ||
+	if (job_make_work(ij->job->work, &work, e) < 0 ||
 	    (ij->onto_overlay && mount_job(ij->job, e) < 0))
 		return -1;
 	for (size_t i = 0; i < ij->len; i++) {
@@ -261,6 +263,25 @@ static int import_prepare(void *ctx, struct err *e)
 		snprintf(t->producer, sizeof(t->producer), "/producer-%zu", i);
 		if (mount_producer(t, e) < 0)
 			return err_import(t, e);
+	}
+	return 0;
+}
+
+/* The older `import` puts everything into /stacker, where these two are stacker's own; recipe/
+ * knows the names of imports but not what a directory's contents bring. */
+static int check_beside(const struct import_job *ij, int root, struct err *e)
+{
+	static const char *const reserved[] = {"run", "imports"};
+	const struct recipe_image *r = ij->job->image->recipe;
+	struct stat st;
+	for (size_t i = 0; r->legacy_import && i < ARRAY_LEN(reserved); i++) {
+		if (fstatat(root, reserved[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		err_set(e, ERR_INPUT, "import/reserved-name",
+			"an import of image '%s' would be '/stacker/%s', which is stacker's own",
+			r->name, reserved[i]);
+		err_hint(e, "use 'imports'; it is at /stacker/imports/%s then", reserved[i]);
+		return err_locate(e, &r->legacy_import_pos);
 	}
 	return 0;
 }
@@ -278,7 +299,7 @@ static int import_work(void *ctx, struct buf *reply, struct err *e)
 	for (size_t i = 0; i < ij->len; i++)
 		if (apply_task(ij, &ij->tasks[i], blobs, root, e) < 0)
 			return -1;
-	return 0;
+	return ij->onto_overlay ? 0 : check_beside(ij, root, e);
 }
 
 static int run_import(struct import_job *ij, struct err *e)
@@ -298,6 +319,7 @@ int job_unpack_base(struct job *j, struct err *e)
 	ij.tasks = mem_zalloc(1, sizeof(*ij.tasks));
 	ij.tasks[0] = (struct import_task){
 		.source = &j->image->recipe->from_source,
+		.what = "base",
 		.dest = "/",
 		.unpack = true,
 		.whiteouts = true,
@@ -314,6 +336,7 @@ static struct import_task task_of(const struct recipe_import *import)
 {
 	return (struct import_task){
 		.source = &import->source,
+		.what = import->overlay ? "overlay_dir" : "import",
 		.dest = import->dest ? import->dest : "/",
 		.unpack = import->unpack,
 		.mode = import->mode,
@@ -335,13 +358,24 @@ int job_import(struct job *j, struct import_range range, struct err *e)
 	return run_import(&ij, e);
 }
 
+/* Of imports that the step would see under one name, the last one counts, whole: a directory is
+ * not merged into an earlier one. */
+static bool is_replaced(const struct recipe_import_vec *imports, size_t index)
+{
+	const char *name = imports->items[index].source.name;
+	for (size_t i = index + 1; name[0] && i < imports->len; i++)
+		if (!imports->items[i].dest && str_same(imports->items[i].source.name, name))
+			return true;
+	return false;
+}
+
 int job_stage(struct job *j, struct err *e)
 {
 	const struct recipe_import_vec *imports = &j->image->recipe->imports;
 	AUTO(import_job) ij = {.job = j};
 	ij.tasks = mem_zalloc(imports->len + 1, sizeof(*ij.tasks));
 	for (size_t i = 0; i < imports->len; i++) {
-		if (imports->items[i].dest)
+		if (imports->items[i].dest || is_replaced(imports, i))
 			continue;
 		struct import_task *task = &ij.tasks[ij.len++];
 		*task = task_of(&imports->items[i]);

@@ -72,7 +72,7 @@ static void step_environment(const struct job *j, struct strvec *ret)
 	add_env(&env, "SOURCE_DATE_EPOCH", epoch);
 	add_env(&env, "TZ", "UTC");
 	add_env(&env, "LC_ALL", "C.UTF-8");
-	for (size_t i = 0; i < r->build_env.len; i++)
+	for (size_t i = 0; !j->makes_labels && i < r->build_env.len; i++)
 		add_env(&env, r->build_env.entries[i].key, r->build_env.entries[i].value);
 	for (size_t i = 0; i < env.len; i++) {
 		const char *value = env.entries[i].value;
@@ -84,6 +84,18 @@ static void step_environment(const struct job *j, struct strvec *ret)
 	vec_push(ret, NULL);
 }
 
+/* "<recipe hex>.log"; the script of generate_labels has a log of its own. */
+static void job_log_name(const struct job *j, char out[JOB_FILE_MAX])
+{
+	char hex[DIGEST_TEXT_MAX];
+	if (!j->makes_labels) {
+		cache_log_name(&j->image->digest, out);
+		return;
+	}
+	digest_format_hex(&j->image->digest, hex);
+	snprintf(out, JOB_FILE_MAX, "%s.labels.log", hex);
+}
+
 static int keep_log(const struct job *j, struct step_log *log, struct err *e)
 {
 	if (log->line.len > 0)
@@ -92,15 +104,15 @@ static int keep_log(const struct job *j, struct step_log *log, struct err *e)
 		*e = log->failed;
 		return -1;
 	}
-	char name[DIGEST_TEXT_MAX + 8];
-	cache_log_name(&j->image->digest, name);
+	char name[JOB_FILE_MAX];
+	job_log_name(j, name);
 	return atomic_file_commit(j->c->cache_fd, name, log->fd, e);
 }
 
 static int hint_at_log(const struct job *j, struct err *e)
 {
-	char log[DIGEST_TEXT_MAX + 8], first[ERR_HINT_MAX];
-	cache_log_name(&j->image->digest, log);
+	char log[JOB_FILE_MAX], first[ERR_HINT_MAX];
+	job_log_name(j, log);
 	snprintf(first, sizeof(first), "%s", e->hint);
 	return err_hint(e, "%s%sits output is kept in '%s/cache/%s'", first,
 			first[0] ? "; " : "", j->c->dirs.state, log);
@@ -109,7 +121,8 @@ static int hint_at_log(const struct job *j, struct err *e)
 static int step_failed(const struct job *j, struct err *e)
 {
 	err_set(e, ERR_SANDBOX, "step/failed",
-		"run commands failed for image '%s': exit code %d", j->image->recipe->name,
+		"%s commands failed for image '%s': exit code %d",
+		j->makes_labels ? "generate_labels" : "run", j->image->recipe->name,
 		j->step.exit_code);
 	err_locate(e, &j->image->recipe->pos);
 	return hint_at_log(j, e);
@@ -124,12 +137,13 @@ static int limit_reached(const struct job *j, struct err *e)
 /* Once nothing can be added to the step's evidence. */
 static void tell_done(const struct job *j)
 {
-	if (j->has_step && j->c->step_done)
+	if (j->has_step && !j->makes_labels && j->c->step_done)
 		j->c->step_done(j->c->step_done_ctx, &j->image->digest);
 }
 
 static int run_in_sandbox(struct job *j, struct step_log *log, struct err *e)
 {
+	const struct recipe_image *r = j->image->recipe;
 	AUTO_FREE char *upper = path_join(j->work, "upper");
 	AUTO_FREE char *work = path_join(j->work, "work");
 	AUTO_FREE char *imports = path_join(j->work, "imports");
@@ -143,10 +157,12 @@ static int run_in_sandbox(struct job *j, struct step_log *log, struct err *e)
 		.lowers_len = j->lowers.len,
 		.upper = upper,
 		.work = work,
-		.imports = imports,
-		.script = j->image->recipe->run,
+		.imports = j->makes_labels ? NULL : imports,
+		.imports_beside = !j->makes_labels && r->legacy_import,
+		.labels = j->makes_labels ? "/" JOB_LABELS_DIR : NULL,
+		.script = j->makes_labels ? r->generate_labels : r->run,
 		.env = (const char *const *)env.items,
-		.label = j->image->recipe->name,
+		.label = r->name,
 		.output = take_output,
 		.ctx = log,
 		.limits = j->image->limits,

@@ -193,7 +193,10 @@ int recipe_canon(const struct recipe_image *image, const struct recipe_resolutio
 	set(o, "build_only", json_boolean(image->build_only));
 	set(o, "from", from_json(image, &resolution->base));
 	set_imports(o, image, resolution->imports);
+	if (image->legacy_import)
+		set(o, "legacy_import", json_true()); /* steps see where the files are */
 	set_text(o, "run", image->run);
+	set_text(o, "generate_labels", image->generate_labels);
 	set_map(o, "build_env", &image->build_env);
 	set_map(o, "environment", &image->environment);
 	set_map(o, "labels", &image->labels);

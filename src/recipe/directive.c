@@ -17,13 +17,14 @@
 /* Ids a user of an image may have: what a build's user namespace maps. */
 enum { ID_MAX = 65535 };
 
-int directive_run(const struct node *value, struct recipe_image *image, struct err *e)
+/* *ret stays NULL if there is nothing to run. */
+static int read_script(const struct node *value, const char *what, char **ret, struct err *e)
 {
 	AUTO(strvec) parts = {0};
 	AUTO(buf) script = BUF_INIT(LIMIT_SCRIPT_BYTES);
 
 	if (value->kind == NODE_SEQUENCE) {
-		if (value_texts(value, "run", &parts, e) != 0)
+		if (value_texts(value, what, &parts, e) != 0)
 			return -1;
 	} else if (value->text[0] != '\0') {
 		strvec_push(&parts, value->text);
@@ -41,10 +42,29 @@ int directive_run(const struct node *value, struct recipe_image *image, struct e
 		buf_add_byte(&script, '\n');
 	if (script.overflowed) {
 		return err_at(e, &value->pos, "recipe/too-big",
-			      "script of 'run' is over the limit of %" PRIu64 " bytes",
+			      "script of '%s' is over the limit of %" PRIu64 " bytes", what,
 			      (uint64_t)LIMIT_SCRIPT_BYTES);
 	}
-	image->run = buf_take(&script);
+	*ret = buf_take(&script);
+	return 0;
+}
+
+int directive_run(const struct node *value, struct recipe_image *image, struct err *e)
+{
+	return read_script(value, "run", &image->run, e);
+}
+
+int directive_generate_labels(const struct node *value, struct recipe_image *image,
+			      struct err *e)
+{
+	return read_script(value, "generate_labels", &image->generate_labels, e);
+}
+
+/* Upstream, too, does nothing with it any more but warn. */
+int directive_bom(const struct node *value, struct recipe_image *image, struct err *e)
+{
+	(void)e;
+	image->bom_pos = value->pos;
 	return 0;
 }
 

@@ -11,9 +11,15 @@
 
 typedef int directive_read(const struct node *value, struct recipe_image *image, struct err *e);
 
-directive_read directive_from;	  /* from.c */
-directive_read directive_imports; /* import.c */
-directive_read directive_run;	  /* directive.c, as all that follow */
+directive_read directive_from; /* from.c */
+/* import.c; in this order, since all three add to recipe_image.imports, whose order is that of
+ * the image's layers. */
+directive_read directive_overlay_dirs;
+directive_read directive_imports;
+directive_read directive_import;
+directive_read directive_run; /* directive.c, as all that follow */
+directive_read directive_generate_labels;
+directive_read directive_bom;
 directive_read directive_environment;
 directive_read directive_build_env;
 directive_read directive_labels;

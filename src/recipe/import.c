@@ -1,4 +1,4 @@
-/* The `imports` directive: a text, or a list of texts and maps. */
+/* The `imports` directive, its older form `import`, and `overlay_dirs`: what is brought in. */
 #include "recipe/import.h"
 
 #include <stdlib.h>
@@ -138,6 +138,86 @@ int directive_imports(const struct node *value, struct recipe_image *image, stru
 	for (size_t i = 0; i < value->len; i++) {
 		if (read_item(value->items[i], image, e) != 0)
 			return -1;
+	}
+	return 0;
+}
+
+/* /stacker holds these two itself. */
+static int refuse_reserved(const struct recipe_import *import, struct err *e)
+{
+	const char *name = import->source.name;
+
+	if (import->dest || (!str_same(name, "run") && !str_same(name, "imports")))
+		return 0;
+	err_at(e, &import->source.pos, "recipe/reserved-name",
+	       "'%s' cannot be put at /stacker/%s, which stacker needs itself",
+	       import->source.text, name);
+	return err_hint(e, "use 'imports'; it is at /stacker/imports/%s then", name);
+}
+
+int directive_import(const struct node *value, struct recipe_image *image, struct err *e)
+{
+	size_t before = image->imports.len;
+	bool has_imports = before > 0 && !image->imports.items[before - 1].overlay;
+
+	if (directive_imports(value, image, e) != 0)
+		return -1;
+	if (image->imports.len == before)
+		return 0; /* an empty list asks for nothing */
+	image->legacy_import = true;
+	image->legacy_import_pos = value->pos;
+	if (has_imports) {
+		err_at(e, &value->pos, "recipe/import-twice",
+		       "image '%s' has both 'import' and 'imports'", image->name);
+		return err_hint(e, "move everything under 'imports'; without 'dest' it is at "
+				   "/stacker/imports then");
+	}
+	for (size_t i = before; i < image->imports.len; i++) {
+		if (refuse_reserved(&image->imports.items[i], e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int read_overlay(const struct node *n, struct recipe_import *import, struct err *e)
+{
+	if (schema_check(SCHEMA_OVERLAY, n, e) != 0)
+		return -1;
+	const struct source_nodes nodes = {
+		.path = schema_get(n, "source"),
+		.path_key = "source",
+		.is_local_dir = true,
+	};
+
+	if (!nodes.path) {
+		err_at(e, &n->pos, "recipe/missing-path",
+		       "item of overlay_dirs without 'source'");
+		return err_hint(e, "add 'source: DIR'");
+	}
+	if (source_parse(&nodes, &import->source, e) != 0 ||
+	    read_dest(schema_get(n, "dest"), import, e) != 0)
+		return -1;
+	if (!import->dest)
+		import->dest = mem_strdup("/");
+	return 0;
+}
+
+/* An overlay_dir is an import of a directory's contents that comes before all others. */
+int directive_overlay_dirs(const struct node *value, struct recipe_image *image, struct err *e)
+{
+	for (size_t i = 0; i < value->len; i++) {
+		AUTO(recipe_import)
+		import = {
+			.mode = RECIPE_ID_UNSET,
+			.uid = RECIPE_ID_UNSET,
+			.gid = RECIPE_ID_UNSET,
+			.overlay = true,
+		};
+
+		if (read_overlay(value->items[i], &import, e) != 0)
+			return -1;
+		vec_push(&image->imports, import);
+		import = (struct recipe_import){0};
 	}
 	return 0;
 }

@@ -41,7 +41,9 @@ static const struct directive directives[] = {
 	{SCHEMA_IMAGE, "os", SCALAR, .keeps_null = true, .read = directive_os},
 	{SCHEMA_IMAGE, "arch", SCALAR, .keeps_null = true, .read = directive_arch},
 	{SCHEMA_IMAGE, "from", MAP, .read = directive_from},
+	{SCHEMA_IMAGE, "overlay_dirs", LIST, .read = directive_overlay_dirs},
 	{SCHEMA_IMAGE, "imports", SCALAR | LIST, .read = directive_imports},
+	{SCHEMA_IMAGE, "import", SCALAR | LIST, .read = directive_import},
 	{SCHEMA_IMAGE, "run", SCALAR | LIST, .read = directive_run},
 	{SCHEMA_IMAGE, "build_env", MAP, .read = directive_build_env},
 	{SCHEMA_IMAGE, "build_only", SCALAR, .read = directive_build_only},
@@ -54,13 +56,8 @@ static const struct directive directives[] = {
 	{SCHEMA_IMAGE, "volumes", LIST, .read = directive_volumes},
 	{SCHEMA_IMAGE, "working_dir", SCALAR, .read = directive_working_dir},
 	{SCHEMA_IMAGE, "runtime_user", SCALAR, .read = directive_runtime_user},
-	{SCHEMA_IMAGE, "import", SCALAR | LIST, SCHEMA_LATER,
-	 .hint = "use 'imports'; files without 'dest' are then at /stacker/imports"},
-	{SCHEMA_IMAGE, "overlay_dirs", LIST, SCHEMA_LATER,
-	 .hint = "use 'imports' with 'path: DIR/' and 'dest: /DIR'"},
-	{SCHEMA_IMAGE, "generate_labels", SCALAR | LIST, SCHEMA_LATER,
-	 .hint = "write fixed labels under 'labels'"},
-	{SCHEMA_IMAGE, "bom", MAP, SCHEMA_LATER, .hint = "remove it"},
+	{SCHEMA_IMAGE, "generate_labels", SCALAR | LIST, .read = directive_generate_labels},
+	{SCHEMA_IMAGE, "bom", MAP, .read = directive_bom},
 	{SCHEMA_IMAGE, "binds", LIST, SCHEMA_NEVER,
 	 .hint = "bring files in with 'imports', which are part of the recipe, and take "
 		 "results out with 'stacker://IMAGE/PATH'"},
@@ -74,6 +71,9 @@ static const struct directive directives[] = {
 	{SCHEMA_FROM, "urls", LIST, .status = SCHEMA_WORKS},
 	{SCHEMA_FROM, "size", SCALAR, .status = SCHEMA_WORKS},
 	{SCHEMA_FROM, "insecure", SCALAR, SCHEMA_LATER, .hint = "remove it"},
+
+	{SCHEMA_OVERLAY, "source", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_OVERLAY, "dest", SCALAR, .status = SCHEMA_WORKS},
 
 	{SCHEMA_IMPORT, "path", SCALAR, .status = SCHEMA_WORKS},
 	{SCHEMA_IMPORT, "hash", SCALAR, .status = SCHEMA_WORKS},
@@ -106,6 +106,8 @@ static const char *scope_noun(enum schema_scope scope)
 		return "directive";
 	case SCHEMA_FROM:
 		return "image source directive"; /* upstream's words, which tests look for */
+	case SCHEMA_OVERLAY:
+		return "overlay_dirs directive";
 	case SCHEMA_IMPORT:
 		return "import directive";
 	case SCHEMA_LOCK:
@@ -127,6 +129,8 @@ static const char *scope_place(enum schema_scope scope)
 		return "an image";
 	case SCHEMA_FROM:
 		return "from";
+	case SCHEMA_OVERLAY:
+		return "an item of overlay_dirs";
 	case SCHEMA_IMPORT:
 		return "an import";
 	case SCHEMA_LOCK:

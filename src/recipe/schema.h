@@ -11,13 +11,14 @@
 #include "recipe/stackerfile.h"
 
 enum schema_scope {
-	SCHEMA_CONFIG, /* under the top-level key `config` */
-	SCHEMA_LIMITS, /* under `limits` there */
-	SCHEMA_IMAGE,  /* under an image's name */
-	SCHEMA_FROM,   /* under `from` */
-	SCHEMA_IMPORT, /* a map in `imports` */
-	SCHEMA_LOCK,   /* stacker.lock */
-	SCHEMA_PIN,    /* a map in `pins` there */
+	SCHEMA_CONFIG,	/* under the top-level key `config` */
+	SCHEMA_LIMITS,	/* under `limits` there */
+	SCHEMA_IMAGE,	/* under an image's name */
+	SCHEMA_FROM,	/* under `from` */
+	SCHEMA_OVERLAY, /* a map in `overlay_dirs` */
+	SCHEMA_IMPORT,	/* a map in `imports` */
+	SCHEMA_LOCK,	/* stacker.lock */
+	SCHEMA_PIN,	/* a map in `pins` there */
 };
 
 /* Checks the keys of `map` (which must be a mapping, else "recipe/wrong-type"): known, working,

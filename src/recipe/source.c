@@ -214,7 +214,7 @@ static int parse_local_source(const struct source_nodes *nodes, struct recipe_so
 	if (refuse_url_keys(nodes, "a local path", e) != 0)
 		return -1;
 	s->path = path_clean(n->text);
-	s->contents = str_has_suffix(n->text, "/");
+	s->contents = nodes->is_local_dir || str_has_suffix(n->text, "/");
 	if (!s->contents)
 		return set_name(path_base(s->path), n, s, e);
 	s->name = mem_strdup("");
@@ -227,6 +227,12 @@ static int parse_local_source(const struct source_nodes *nodes, struct recipe_so
 static int parse_by_kind(const struct source_nodes *nodes, struct recipe_source *s,
 			 struct err *e)
 {
+	if (nodes->is_local_dir && is_other_url(nodes->path->text)) {
+		err_at(e, &nodes->path->pos, "recipe/bad-path",
+		       "'%s' '%s' is not a local directory", nodes->path_key,
+		       nodes->path->text);
+		return err_hint(e, "use 'imports' with 'path' and 'dest'");
+	}
 	if (is_http(nodes->path->text))
 		return parse_url_source(nodes, s, e);
 	if (value_path(nodes->path, nodes->path_key, e) != 0)

@@ -14,7 +14,8 @@ struct source_nodes {
 	const struct node *hash;
 	const struct node *urls; /* further URLs of the same pin */
 	const struct node *size;
-	const char *path_key; /* what `path` is called where it stands: "path" or "url" */
+	const char *path_key; /* what `path` is called where it stands: "path", "url" ... */
+	bool is_local_dir;    /* must be a local directory, whose contents are meant */
 };
 
 /* Errors: "recipe/unpinned", "recipe/bad-hash", "recipe/bad-url", "recipe/bad-path",

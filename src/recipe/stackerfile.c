@@ -29,6 +29,7 @@ static void recipe_image_cleanup(struct recipe_image *image)
 		recipe_import_cleanup(&image->imports.items[i]);
 	vec_free(&image->imports);
 	free(image->run);
+	free(image->generate_labels);
 	map_cleanup(&image->environment);
 	map_cleanup(&image->build_env);
 	map_cleanup(&image->labels);

@@ -55,6 +55,7 @@ struct recipe_import {
 	int32_t mode; /* 07777 bits or RECIPE_ID_UNSET */
 	int64_t uid;
 	int64_t gid;
+	bool overlay; /* stands under overlay_dirs: for messages, the same thing otherwise */
 };
 struct recipe_import_vec VEC_OF(struct recipe_import);
 
@@ -67,8 +68,12 @@ struct recipe_image {
 			    */
 	char *from_ref;	   /* OCI: tag, or "sha256:..." */
 	char *from_image;  /* BUILT */
-	struct recipe_import_vec imports;
+	struct recipe_import_vec imports; /* those of overlay_dirs first, see directive.h */
+	bool legacy_import;		  /* given under `import`: also at /stacker/NAME */
+	struct pos legacy_import_pos;
+	struct pos bom_pos;	/* line 0: there is none; it has no other effect */
 	char *run;		/* the whole script with its shebang, or NULL */
+	char *generate_labels;	/* the same, run on the finished image for its labels */
 	struct map environment; /* text -> text */
 	struct map build_env;
 	struct map labels;

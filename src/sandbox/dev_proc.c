@@ -282,28 +282,61 @@ static int place_hosts(int root_fd, struct err *e)
 }
 
 /* An overlay and no bind mount: the directory's path on the host would show in mountinfo. */
-static int mount_imports(const struct sandbox_spec *spec, struct err *e)
+static int mount_imports(const struct sandbox_spec *spec, const char *bottom,
+			 const char *target, struct err *e)
 {
 	struct mount_overlay o = {
 		.prefix = "../roots/",
 		.lowers = &spec->imports,
 		.lowers_len = 1,
-		.bottom = "../empty",
-		.target = "../root/stacker/imports",
+		.bottom = bottom,
+		.target = target,
 	};
 	return mount_overlay(&o, e);
+}
+
+/* The older form: the imports themselves are /stacker, with places for what else is there. */
+static int place_stacker_beside(const struct sandbox_spec *spec, int root_fd, struct err *e)
+{
+	AUTO_CLOSE int bottom = -1;
+	AUTO_CLOSE int imports = -1;
+	AUTO_CLOSE int target = -1;
+	if (make_dir_in(AT_FDCWD, "beside", &bottom, e) < 0 ||
+	    make_dir_in(bottom, "imports", &imports, e) < 0 ||
+	    write_file(bottom, "run", 0755, "", e) < 0 ||
+	    write_file(AT_FDCWD, "script", 0755, spec->script, e) < 0 ||
+	    open_place(root_fd, "stacker", S_IFDIR, &target, e) < 0 ||
+	    mount_imports(spec, "../beside", "../root/stacker", e) < 0 ||
+	    mount_imports(spec, "../empty", "../root/stacker/imports", e) < 0)
+		return -1;
+	AUTO_CLOSE int script =
+		open_tree(AT_FDCWD, "script", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	AUTO_CLOSE int run = -1;
+	if (script < 0)
+		return err_sys(e, "cannot bind the script into the sandbox");
+	/* Whoever staged the imports saw to it that none of them is called "run". */
+	if (open_place(root_fd, "stacker/run", S_IFREG, &run, e) < 0 ||
+	    mount_restrict(script, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+			   "/stacker/run", e) < 0)
+		return -1;
+	return mount_attach(script, run, "/stacker/run", e);
 }
 
 static int place_stacker(const struct sandbox_spec *spec, int root_fd, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
 	AUTO_CLOSE int imports = -1;
+	if (spec->imports_beside)
+		return place_stacker_beside(spec, root_fd, e);
 	if (mount_tmpfs(SCRIPT_MOUNT_BYTES, "0755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &fd,
 			e) < 0 ||
 	    write_file(fd, "run", 0755, spec->script, e) < 0 ||
 	    make_dir_in(fd, "imports", &imports, e) < 0 || place(root_fd, "stacker", fd, e) < 0)
 		return -1;
-	if (spec->imports != NULL && mount_imports(spec, e) < 0)
+	if (spec->labels != NULL && symlinkat(spec->labels, fd, "oci-labels") < 0)
+		return err_sys(e, "cannot make '/stacker/oci-labels' of the sandbox");
+	if (spec->imports != NULL &&
+	    mount_imports(spec, "../empty", "../root/stacker/imports", e) < 0)
 		return -1;
 	return mount_restrict(fd, MOUNT_ATTR_RDONLY, "/stacker", e);
 }

@@ -5,6 +5,7 @@
 #ifndef SANDBOX_RUN_H
 #define SANDBOX_RUN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,8 @@ struct sandbox_spec {
 	const char *upper;	/* exists, empty or holding earlier changes of this layer */
 	const char *work;	/* overlay's work directory; exists, empty */
 	const char *imports;	/* read-only at /stacker/imports, or NULL */
+	bool imports_beside;	/* and each of them also at /stacker/NAME, as `import` had it */
+	const char *labels;	/* what the link /stacker/oci-labels leads to, or NULL */
 	const char *script;	/* text of the step; executed as a file, so its #! decides */
 	const char *const *env; /* NULL-terminated "K=V"; nothing else is in the environment */
 	const char *label;	/* image name, for errors and output lines */

@@ -41,12 +41,9 @@ refuse() {
 }
 
 @test "errors: a directive that comes later is refused, never ignored" {
-	refuse recipe/not-yet "overlay_dirs" <<-'END'
+	refuse recipe/not-yet "docker" <<-'END'
 		app:
-		  from: {type: scratch}
-		  overlay_dirs:
-		    - source: d
-		      dest: /
+		  from: {type: docker, url: "docker://x"}
 	END
 }
 

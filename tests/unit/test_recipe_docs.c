@@ -30,7 +30,7 @@ static void test_examples_parse(void **state)
 			fail_msg("%s\n%s", e.message, text);
 		examples++;
 	}
-	assert_int_equal(examples, 7);
+	assert_int_equal(examples, 8);
 }
 
 int main(void)

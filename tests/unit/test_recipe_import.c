@@ -58,6 +58,73 @@ static void test_import_shapes(void **state)
 	assert_int_equal(i[4].mode, 0644);
 }
 
+static void test_overlay_dirs_are_imports_before_others(void **state)
+{
+	(void)state;
+	AUTO(stackerfile)
+	s = expect_image("  imports: [{path: x, dest: /x}]\n"
+			 "  overlay_dirs:\n"
+			 "  - {source: ., dest: /opt}\n"
+			 "  - source: d\n");
+	const struct recipe_import *i = s.images.items[0].imports.items;
+
+	assert_int_equal(s.images.items[0].imports.len, 3);
+	assert_string_equal(i[0].source.path, ".");
+	assert_string_equal(i[0].dest, "/opt");
+	assert_string_equal(i[1].source.path, "d");
+	assert_string_equal(i[1].dest, "/");
+	assert_string_equal(i[2].dest, "/x");
+	for (size_t k = 0; k < 3; k++) {
+		assert_true(i[k].overlay == (k < 2));
+		assert_true(i[k].source.contents == (k < 2));
+		assert_int_equal(i[k].mode, RECIPE_ID_UNSET);
+	}
+	assert_false(s.images.items[0].legacy_import);
+}
+
+static void test_overlay_dirs_refused(void **state)
+{
+	static const struct refusal cases[] = {
+		{"  overlay_dirs: x", "recipe/wrong-type", "'overlay_dirs' must be a list"},
+		{"  overlay_dirs: [x]", "recipe/wrong-type",
+		 "an item of overlay_dirs must be a map"},
+		{"  overlay_dirs: [~]", "recipe/wrong-type", "not null"},
+		{"  overlay_dirs: [{dest: /}]", "recipe/missing-path", "without 'source'"},
+		{"  overlay_dirs: [{source: ''}]", "recipe/bad-path", "'source' is empty"},
+		{"  overlay_dirs: [{source: x, dest: y}]", "recipe/relative-path",
+		 "cannot be relative"},
+		{"  overlay_dirs: [{source: x, dest: /../y}]", "recipe/bad-path", "holds '..'"},
+		{"  overlay_dirs: [{source: 'stacker://b/d/'}]", "recipe/bad-path",
+		 "not a local directory"},
+		{"  overlay_dirs: [{source: 'http://h/d/'}]", "recipe/bad-path",
+		 "not a local directory"},
+		{"  overlay_dirs: [{source: x, mode: 0755}]", "recipe/unknown-directive",
+		 "unknown overlay_dirs directive 'mode'"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		expect_image_refused(cases[i].text, cases[i].id, cases[i].part);
+}
+
+static void test_legacy_import(void **state)
+{
+	(void)state;
+	AUTO(stackerfile) s = expect_image("  imports:\n  import: [x, {path: y, dest: /y}]");
+	AUTO(stackerfile) none = expect_image("  import: []\n  imports: [z]");
+	AUTO(stackerfile)
+	placed = expect_image("  import: [{path: run, dest: /x}, 'd/imports/']\n"
+			      "  overlay_dirs: [{source: o}]");
+
+	assert_true(s.images.items[0].legacy_import);
+	assert_int_equal(s.images.items[0].imports.len, 2);
+	assert_false(none.images.items[0].legacy_import);
+	assert_int_equal(placed.images.items[0].imports.len, 3);
+	expect_image_refused("  imports: x\n  import: y", "recipe/import-twice", "both");
+	expect_image_refused("  import: y/run", "recipe/reserved-name", "/stacker/run");
+	expect_image_refused("  import: [imports]", "recipe/reserved-name", "/stacker/imports");
+}
+
 /* Each in `imports: [{...}]`. */
 static void test_imports_refused(void **state)
 {
@@ -210,6 +277,9 @@ static void test_file_name_length(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_overlay_dirs_are_imports_before_others),
+		cmocka_unit_test(test_overlay_dirs_refused),
+		cmocka_unit_test(test_legacy_import),
 		cmocka_unit_test(test_import_shapes),
 		cmocka_unit_test(test_imports_refused),
 		cmocka_unit_test(test_import_hints),

@@ -35,24 +35,7 @@ static void test_unknown_directives_suggest(void **state)
 
 static void test_later_directives_are_named(void **state)
 {
-	static const char *const cases[][2] = {
-		{"overlay_dirs", "[{source: x}]"},
-		{"generate_labels", "x"},
-		{"bom", "{generate: true}"},
-		{"import", "[x]"},
-		{"import", "x"},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		AUTO_FREE char *text = mem_printf("  %s: %s", cases[i][0], cases[i][1]);
-		AUTO_FREE char *part =
-			mem_printf("directive '%s' is not supported", cases[i][0]);
-		struct err e = expect_image_refused(text, "recipe/not-yet", part);
-
-		assert_int_not_equal(e.hint[0], '\0');
-		assert_int_equal(e.line, 3);
-	}
 	expect_hint("a: {from: {type: docker, url: 'docker://x'}}\n", "recipe/not-yet",
 		    "from type 'docker'", "type: oci");
 	expect_refused("a: {from: {type: scratch, insecure: true}}\n", "recipe/not-yet",
