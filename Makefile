@@ -20,7 +20,7 @@ PACKAGES := libseccomp libcap libarchive libcrypto yaml-0.1 libcurl jansson zlib
 BUILD_DEBS := gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev \
 	libyaml-dev libcurl4-openssl-dev libjansson-dev zlib1g-dev libzstd-dev liblzma-dev scdoc
 RUN_DEBS := uidmap ca-certificates
-TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static procps openssl bzip2 xz-utils zstd zip passwd util-linux
+TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static procps openssl bzip2 xz-utils zstd zip passwd util-linux libdeflate-dev
 DEV_DEBS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck bubblewrap
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -136,6 +136,9 @@ $(OUT)/fuzz/%: tests/fuzz/%.c $(LIB) $(OUT)/flags
 	$(call say,FUZZ,$<)
 	$(Q)$(COMPILE) -Itests/fuzz -Wno-missing-prototypes -fsanitize=fuzzer $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< \
 		$(LIB) $(PKG_LIBS) $(LDLIBS)
+
+# A second opinion on what the DEFLATE encoder writes; nothing else needs it.
+$(OUT)/fuzz/fuzz_deflate $(OUT)/replay/fuzz_deflate: PKG_LIBS += -ldeflate
 
 # Every corpus is replayed in every test run, without the fuzzing engine.
 $(OUT)/replay/%: tests/fuzz/%.c tests/fuzz/replay_main.c $(LIB) $(OUT)/flags
