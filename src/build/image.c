@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "build/annotation.h"
 #include "build/job.h"
 #include "build/roots.h"
 #include "image/layout.h"
@@ -42,9 +43,7 @@ static void inherit(struct image_result *to, const struct image_result *from)
 	}
 	/* U3: a build_only ancestor hands on what it inherited itself. */
 	to->inherit_config = from->build_only ? from->inherit_config : from->config.digest;
-	for (size_t i = 0; i < from->inherit_annotations.len; i++)
-		map_set_text(&to->inherit_annotations, from->inherit_annotations.entries[i].key,
-			     from->inherit_annotations.entries[i].value);
+	annotation_inherit(&from->inherit_annotations, &to->inherit_annotations);
 }
 
 /* A blob that is here already need not be what this descriptor says in every respect. */
@@ -151,9 +150,7 @@ static int take_oci_base(struct build_context *c, const struct plan_image *image
 	if (roots_ensure(c, &ret->layers, e) < 0)
 		return err_locate(e, &r->pos);
 	ret->inherit_config = manifest.config.digest;
-	for (size_t i = 0; i < manifest.annotations.len; i++)
-		map_set_text(&ret->inherit_annotations, manifest.annotations.entries[i].key,
-			     manifest.annotations.entries[i].value);
+	annotation_inherit(&manifest.annotations, &ret->inherit_annotations);
 	return 0;
 }
 
@@ -318,23 +315,21 @@ static int write_config(struct build_context *c, const struct plan_image *image,
 	return store_put(&c->store, text.data, text.len, &ret->config.digest, e);
 }
 
-static void set_annotations(const struct plan_image *image, struct image_result *ret)
+static void set_annotations(const struct plan *p, const struct plan_image *image,
+			    struct image_result *ret)
 {
 	const struct map *ours = &image->recipe->annotations;
 	for (size_t i = 0; i < ours->len; i++)
 		map_set_text(&ret->inherit_annotations, ours->entries[i].key,
 			     ours->entries[i].value);
-	char digest[DIGEST_TEXT_MAX];
-	digest_format(&image->digest, digest);
-	AUTO_FREE char *format = mem_printf("%d", RECIPE_FORMAT);
-	map_set_text(&ret->inherit_annotations, RESULT_ANNOTATION_RECIPE, digest);
-	map_set_text(&ret->inherit_annotations, RESULT_ANNOTATION_FORMAT, format);
+	annotation_add(p->annotations_namespace, &image->digest, &ret->inherit_annotations);
 }
 
-static int write_manifest(struct build_context *c, const struct plan_image *image,
-			  struct image_result *ret, struct err *e)
+static int write_manifest(struct build_context *c, const struct plan *p,
+			  const struct plan_image *image, struct image_result *ret,
+			  struct err *e)
 {
-	set_annotations(image, ret);
+	set_annotations(p, image, ret);
 	AUTO_FREE struct descriptor *layers = mem_zalloc(ret->layers.len + 1, sizeof(*layers));
 	for (size_t i = 0; i < ret->layers.len; i++)
 		layers[i] = ret->layers.items[i].blob;
@@ -365,9 +360,9 @@ int image_build(struct build_context *c, const struct plan *p, size_t index,
 	    add_step(c, p, index, results, &r, e) < 0)
 		return -1;
 	AUTO(map) labels = MAP_INIT(free);
-	if (!r.build_only &&
-	    (make_labels(c, p, index, results, &r, &labels, e) < 0 ||
-	     write_config(c, image, &labels, &r, e) < 0 || write_manifest(c, image, &r, e) < 0))
+	if (!r.build_only && (make_labels(c, p, index, results, &r, &labels, e) < 0 ||
+			      write_config(c, image, &labels, &r, e) < 0 ||
+			      write_manifest(c, p, image, &r, e) < 0))
 		return -1;
 	if (cache_save(c, &r, e) < 0)
 		return -1;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "build/annotation.h"
 #include "build/limits.h"
 #include "image/layout.h"
 #include "inputs/local.h"
@@ -17,6 +18,7 @@
 
 void plan_cleanup(struct plan *p)
 {
+	free(p->annotations_namespace);
 	for (size_t i = 0; i < p->len; i++) {
 		free(p->images[i].canonical);
 		free(p->images[i].imports);
@@ -183,7 +185,8 @@ static int evaluate(struct build_context *c, struct plan *p, struct plan_image *
 		    struct err *e)
 {
 	const struct recipe_image *r = image->recipe;
-	if (resolve_base(c, p, r, &image->base, e) < 0)
+	bool is_default = str_same(p->annotations_namespace, ANNOTATION_NAMESPACE);
+	if (annotation_check(r, e) < 0 || resolve_base(c, p, r, &image->base, e) < 0)
 		return -1;
 	image->imports = mem_zalloc(r->imports.len + 1, sizeof(struct digest));
 	for (size_t i = 0; i < r->imports.len; i++)
@@ -196,6 +199,7 @@ static int evaluate(struct build_context *c, struct plan *p, struct plan_image *
 		.imports_len = r->imports.len,
 		.policy = c->policy_digest,
 		.source_date_epoch = image->file->stackerfile.source_date_epoch,
+		.annotations_namespace = is_default ? NULL : p->annotations_namespace,
 	};
 	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);
 	if (recipe_canon(r, &resolution, &text, e) < 0 || buf_check(&text, "recipe", e) < 0)
@@ -242,8 +246,12 @@ int plan_make(struct build_context *c, const struct plan_options *options, struc
 	const struct project_options project = {.files = options->files,
 						.files_len = options->files_len,
 						.default_arch = build_machine_arch()};
-	if (project_read(&project, &p->project, e) < 0 || decide_limits(c, p, e) < 0)
+	const char *name_space = options->annotations_namespace ? options->annotations_namespace
+								: ANNOTATION_NAMESPACE;
+	if (annotation_namespace_check(name_space, e) < 0 ||
+	    project_read(&project, &p->project, e) < 0 || decide_limits(c, p, e) < 0)
 		return -1;
+	p->annotations_namespace = mem_strdup(name_space);
 	collect_images(p);
 	link_images(p);
 	if (mark_wanted(p, options, e) < 0)

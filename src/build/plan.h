@@ -35,6 +35,7 @@ struct plan {
 	struct plan_image *images;     /* in build order, those of one file together */
 	size_t len;
 	struct plan_name *names; /* of the images, sorted; for plan_index() */
+	char *annotations_namespace;
 };
 #define PLAN_INIT                                                                              \
 	{                                                                                      \
@@ -48,6 +49,7 @@ struct plan_options {
 	size_t files_len;
 	const char *const *names; /* the wanted images; none: all, also of prerequisites */
 	size_t names_len;
+	const char *annotations_namespace; /* NULL: ANNOTATION_NAMESPACE */
 };
 
 /* Errors: those of project_read(); an unknown name is ERR_USAGE "build/no-such-image" with the

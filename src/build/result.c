@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "build/annotation.h"
 #include "recipe/canon.h"
 #include "util/atomic_file.h"
 #include "util/json_read.h"
@@ -235,7 +236,7 @@ static int check_manifest(const struct build_context *c, const struct image_resu
 	    manifest_parse(buf_text(&text), text.len, what, &m, e) < 0)
 		return -1;
 	digest_format(&r->recipe, recipe);
-	const char *claimed = map_get(&m.annotations, RESULT_ANNOTATION_RECIPE);
+	const char *claimed = annotation_recipe(&m.annotations);
 	if (!claimed || !str_same(claimed, recipe))
 		return err_foreign(what, "is of another recipe", e);
 	if (!digest_eq(&m.config.digest, &r->config.digest) || m.layers.len != r->layers.len)

@@ -9,10 +9,6 @@
 #include "image/config.h"
 #include "image/manifest.h"
 
-/* Annotations of our own in a manifest: reverse of STACKER_BASE_URI's host. */
-#define RESULT_ANNOTATION_RECIPE "invalid.stacker-hermetic.recipe"
-#define RESULT_ANNOTATION_FORMAT "invalid.stacker-hermetic.format"
-
 struct result_layer {
 	struct descriptor blob;
 	struct digest diff_id;

@@ -1,6 +1,7 @@
 /* stacker build */
 #include <stdio.h>
 
+#include "build/annotation.h"
 #include "build/build.h"
 #include "build/evidence.h"
 #include "cli/command.h"
@@ -14,6 +15,7 @@ struct build_command {
 	struct build_options options;
 	const char *file;
 	struct strvec names;
+	const char *annotations_namespace;
 	bool json;
 	bool evidence;
 	const struct build_context *context;
@@ -99,6 +101,10 @@ static const struct opt options[] = {
 	{"evidence", 0, OPT_FLAG, offsetof(struct build_command, evidence), NULL,
 	 "show what each step tried that it could not do, the limits it reached and what isolated "
 	 "it; with --json, also in the results"},
+	{"annotations-namespace", 0, OPT_TEXT,
+	 offsetof(struct build_command, annotations_namespace), "NAMESPACE",
+	 "what the keys of stacker's own annotations begin with (default: " ANNOTATION_NAMESPACE
+	 "); part of the recipe"},
 	{"json", 0, OPT_FLAG, offsetof(struct build_command, json), NULL,
 	 "print the results as JSON"},
 	{0},
@@ -125,10 +131,12 @@ static int run_build(const struct cli *cli, const struct command *self, int argc
 	int status = command_options(self, argc, argv, &b, NULL);
 	if (status >= 0)
 		return status;
-	b.options.plan = (struct plan_options){.files = &b.file,
-					       .files_len = 1,
-					       .names = (const char *const *)b.names.items,
-					       .names_len = b.names.len};
+	b.options.plan =
+		(struct plan_options){.files = &b.file,
+				      .files_len = 1,
+				      .names = (const char *const *)b.names.items,
+				      .names_len = b.names.len,
+				      .annotations_namespace = b.annotations_namespace};
 	struct err e = ERR_INIT;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	b.context = &c;

@@ -1,6 +1,7 @@
 /* stacker verify */
 #include <stdio.h>
 
+#include "build/annotation.h"
 #include "cli/command.h"
 #include "util/limits.h"
 #include "util/mem.h"
@@ -62,12 +63,17 @@ static void print_image(const struct verify_image *image, struct buf *out)
 struct verify_command {
 	struct verify_options options;
 	const char *file;
+	const char *annotations_namespace;
 	bool json;
 };
 
 static const struct opt options[] = {
 	{"stacker-file", 'f', OPT_TEXT, offsetof(struct verify_command, file), "FILE",
 	 "the stackerfile (default: stacker.yaml)"},
+	{"annotations-namespace", 0, OPT_TEXT,
+	 offsetof(struct verify_command, annotations_namespace), "NAMESPACE",
+	 "what the keys of stacker's own annotations begin with (default: " ANNOTATION_NAMESPACE
+	 "); part of the recipe"},
 	{"json", 0, OPT_FLAG, offsetof(struct verify_command, json), NULL,
 	 "print the whole report as JSON"},
 	{0},
@@ -87,8 +93,12 @@ static int run_verify(const struct cli *cli, const struct command *self, int arg
 	int status = command_options(self, argc, argv, &v, &args);
 	if (status >= 0)
 		return status;
-	v.options.plan = (struct plan_options){
-		.files = &v.file, .files_len = 1, .names = args.items, .names_len = args.len};
+	v.options.plan =
+		(struct plan_options){.files = &v.file,
+				      .files_len = 1,
+				      .names = args.items,
+				      .names_len = args.len,
+				      .annotations_namespace = v.annotations_namespace};
 	struct err e = ERR_INIT;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	AUTO(verify_report) report = {0};

@@ -201,6 +201,7 @@ int recipe_canon(const struct recipe_image *image, const struct recipe_resolutio
 	set_map(o, "environment", &image->environment);
 	set_map(o, "labels", &image->labels);
 	set_map(o, "annotations", &image->annotations);
+	set_text(o, "annotations_namespace", resolution->annotations_namespace);
 	set_command(o, "cmd", &image->cmd, image->has_cmd);
 	set_command(o, "entrypoint", &image->entrypoint, image->has_entrypoint);
 	set_command(o, "full_command", &image->full_command, image->has_full_command);

@@ -21,6 +21,7 @@ struct recipe_resolution {
 	size_t imports_len;
 	struct digest policy; /* of policy/, as embedded */
 	int64_t source_date_epoch;
+	const char *annotations_namespace; /* NULL: the default */
 };
 
 /* Writes the recipe's bytes; its digest is sha256 over them. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "build/annotation.h"
 #include "build/plan.h"
 #include "build/result.h"
 #include "inputs/local.h"
@@ -214,7 +215,7 @@ static bool recipe_differs(const struct verification *v, const struct verify_ima
 	if (layout_blob_read(&v->published, &image->published, &text, &ignored) < 0 ||
 	    manifest_parse(buf_text(&text), text.len, "manifest", &manifest, &ignored) < 0)
 		return false;
-	const char *claimed = map_get(&manifest.annotations, RESULT_ANNOTATION_RECIPE);
+	const char *claimed = annotation_recipe(&manifest.annotations);
 	return claimed && digest_parse(claimed, ret_claimed, &ignored) == 0 &&
 	       !digest_eq(ret_claimed, &image->recipe);
 }

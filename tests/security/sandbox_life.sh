@@ -335,8 +335,8 @@ sb54() {
 	sed -n 's/^child: //p' log | sort >env.plain
 	rm -rf base-oci oci
 	cp -R keep oci
-	edit_config '.config.Labels = {"invalid.stacker-hermetic.recipe": "sha256:0", "privileged": "true",
-		"io.stacker.binds": "/:/host", "invalid.stacker-hermetic.format": "99", "security": "none",
+	edit_config '.config.Labels = {"io.stackeroci.stacker.recipe": "sha256:0", "privileged": "true",
+		"io.stacker.binds": "/:/host", "io.stackeroci.stacker.format": "99", "security": "none",
 		"containerd.io/restart": "x", "build_env": "A=evil", "run": "touch /evil"}
 		| .config.User = "../../root" | .config.WorkingDir = "/../../.." | .config.StopSignal = "x"'
 	mv oci base-oci

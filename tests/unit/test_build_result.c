@@ -65,7 +65,7 @@ static struct descriptor put_manifest(struct fixture *f, const struct image_resu
 	char shown[DIGEST_TEXT_MAX];
 	struct manifest m = {.config = r->config, .annotations = MAP_INIT(free)};
 	digest_format(&of_recipe, shown);
-	map_set_text(&m.annotations, RESULT_ANNOTATION_RECIPE, shown);
+	map_set_text(&m.annotations, "io.stackeroci.stacker.recipe", shown);
 	for (size_t i = 0; i < r->layers.len; i++)
 		vec_push(&m.layers, r->layers.items[i].blob);
 	manifest_write(&m, &text);
