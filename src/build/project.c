@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "recipe/pin.h"
 #include "util/limits.h"
 #include "util/mem.h"
 #include "util/path.h"
@@ -22,6 +23,8 @@ static void project_file_cleanup(struct project_file *f)
 	stackerfile_cleanup(&f->stackerfile);
 	free(f->path);
 	free(f->absolute);
+	free(f->lock_path);
+	lockfile_cleanup(&f->lock);
 	mem_close_cleanup(&f->dir_fd);
 	vec_free(&f->needs);
 }
@@ -58,11 +61,40 @@ static int locate(struct project_file *f, struct err *e)
 	return 0;
 }
 
+/* "dir/app.yaml" -> "dir/app.lock". */
+static char *lock_path_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *dot = strrchr(slash ? slash : path, '.');
+	size_t stem = dot ? (size_t)(dot - path) : strlen(path);
+
+	return mem_printf("%.*s.lock", (int)stem, path);
+}
+
+/* None is no error. */
+static int read_lock(struct project_file *f, struct err *e)
+{
+	AUTO(buf) text = BUF_INIT(LIMIT_STACKERFILE_BYTES);
+	struct err why = ERR_INIT;
+
+	f->lock_path = lock_path_of(f->path);
+	if (path_read_file(AT_FDCWD, f->lock_path, &text, &why) < 0) {
+		if (why.saved_errno == ENOENT)
+			return 0;
+		*e = why;
+		return -1;
+	}
+	f->has_lock = true;
+	return lockfile_parse(buf_text(&text), text.len, f->lock_path, &f->lock, e);
+}
+
 static int parse(struct project_file *f, const struct project_options *options, struct err *e)
 {
 	AUTO(buf) text = BUF_INIT(LIMIT_STACKERFILE_BYTES);
 
 	if (path_read_file(AT_FDCWD, f->path, &text, e) < 0)
+		return -1;
+	if (read_lock(f, e) < 0)
 		return -1;
 	return stackerfile_read(buf_text(&text), text.len, f->path, options->default_arch,
 				&f->stackerfile, e);
@@ -110,8 +142,10 @@ static int load_asked(struct project *p, const struct project_options *options, 
 				options->files[i]);
 			return err_hint(e, "download it first");
 		}
-		if (load(p, options->files[i], options, &index, e) == 0)
+		if (load(p, options->files[i], options, &index, e) == 0) {
+			p->files.items[index].is_asked_for = true;
 			continue;
+		}
 		if (e->saved_errno)
 			err_hint(e,
 				 "give the stackerfile with -f; the default is stacker.yaml");
@@ -304,12 +338,52 @@ static int order_images_of(struct project *p, size_t index, struct err *e)
 	return stackerfile_order(&p->files.items[index].stackerfile, &elsewhere, e);
 }
 
+/* The lock of the first file asked for that needs `index`, if that one has a lock. */
+static const struct lockfile *fallback_of(const struct project *p, size_t index)
+{
+	AUTO_FREE bool *needed = mem_zalloc(p->files.len, sizeof(*needed));
+
+	for (size_t i = index + 1; i < p->files.len; i++) {
+		const struct project_file *f = &p->files.items[i];
+
+		if (!f->is_asked_for || !f->has_lock)
+			continue;
+		mark_needed(p, i, needed);
+		if (needed[index])
+			return &f->lock;
+	}
+	return NULL;
+}
+
+static int settle_pins(struct project *p, struct err *e)
+{
+	AUTO(map) used = MAP_INIT(NULL);
+
+	for (size_t i = 0; i < p->files.len; i++)
+		pin_add_used(&p->files.items[i].stackerfile, &used);
+	for (size_t i = 0; i < p->files.len; i++) {
+		struct project_file *f = &p->files.items[i];
+		struct stackerfile *s = &f->stackerfile;
+		const struct pin_locks locks = {.own = f->has_lock ? &f->lock : NULL,
+						.fallback = fallback_of(p, i),
+						.used = &used};
+		const struct lockfile *dated = locks.own ? locks.own : locks.fallback;
+
+		if (pin_settle_all(s, &locks, e) < 0)
+			return -1;
+		if (!s->has_epoch && dated)
+			s->source_date_epoch = dated->source_date_epoch;
+	}
+	return 0;
+}
+
 int project_read(const struct project_options *options, struct project *ret, struct err *e)
 {
 	AUTO(project) p = {0};
 
 	if (load_asked(&p, options, e) < 0 || load_prerequisites(&p, options, e) < 0 ||
-	    sort_files(&p, e) < 0 || check_names(&p, e) < 0)
+	    sort_files(&p, e) < 0 || check_names(&p, e) < 0 ||
+	    (!options->leave_unpinned && settle_pins(&p, e) < 0))
 		return -1;
 	for (size_t i = 0; i < p.files.len; i++)
 		if (order_images_of(&p, i, e) < 0)

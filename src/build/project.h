@@ -6,6 +6,7 @@
 #ifndef BUILD_PROJECT_H
 #define BUILD_PROJECT_H
 
+#include "recipe/lockfile.h"
 #include "recipe/stackerfile.h"
 
 struct project_need {
@@ -20,6 +21,10 @@ struct project_file {
 	char *absolute; /* without links and dots in its directories: tells files apart */
 	int dir_fd;	/* where its local imports start */
 	struct project_needs needs;
+	bool is_asked_for; /* not only a prerequisite */
+	char *lock_path;   /* stacker.yaml's is stacker.lock; as errors show it */
+	bool has_lock;
+	struct lockfile lock; /* if has_lock */
 };
 struct project_files VEC_OF(struct project_file);
 
@@ -32,10 +37,12 @@ struct project_options {
 	const char *const *files; /* at least one */
 	size_t files_len;
 	const char *default_arch; /* OCI name of the machine's */
+	bool leave_unpinned;	  /* read locks, but do not apply them: to make a new one */
 };
 
-/* Reads them and orders files and images. Errors, at the place that is wrong: those of
- * recipe/stackerfile.h, "recipe/prerequisite-cycle" with the way round,
+/* Reads them, orders files and images, and settles pins: a file's own lock comes first, then
+ * that of the file that was asked for and needs it. Errors, at the place that is wrong: those of
+ * recipe/stackerfile.h, lockfile.h and pin.h, "recipe/prerequisite-cycle" with the way round,
  * "recipe/duplicate-name", "recipe/too-big" over LIMIT_STACKERFILES or LIMIT_IMAGES. */
 int project_read(const struct project_options *options, struct project *ret,
 		 struct err *e) WARN_UNUSED;

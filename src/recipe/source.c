@@ -132,12 +132,6 @@ static int parse_url_source(const struct source_nodes *nodes, struct recipe_sour
 	if (check_url(nodes->path, e) != 0 || name_from_url(nodes->path, s, e) != 0)
 		return -1;
 	strvec_push(&s->urls, nodes->path->text);
-	if (!nodes->hash) {
-		err_at(e, &nodes->path->pos, "recipe/unpinned", "'%s' has no hash",
-		       nodes->path->text);
-		return err_hint(e, "add 'hash: HEX', the sha256 of the file ('stacker lock', "
-				   "which will pin it for you, comes in a later version)");
-	}
 	if (nodes->size &&
 	    value_integer(nodes->size, "size", LIMIT_DOWNLOAD_BYTES, &s->size, e) != 0)
 		return -1;

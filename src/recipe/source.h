@@ -18,7 +18,7 @@ struct source_nodes {
 	bool is_local_dir;    /* must be a local directory, whose contents are meant */
 };
 
-/* Errors: "recipe/unpinned", "recipe/bad-hash", "recipe/bad-url", "recipe/bad-path",
+/* A URL may have no hash yet; see pin.h. Errors: "recipe/bad-hash", "recipe/bad-url", "recipe/bad-path",
  * "recipe/no-effect". */
 int source_parse(const struct source_nodes *nodes, struct recipe_source *ret,
 		 struct err *e) WARN_UNUSED;

@@ -6,6 +6,7 @@
 
 #include "recipe/import.h"
 #include "recipe/order.h"
+#include "recipe/pin.h"
 #include "recipe/schema.h"
 #include "recipe/source.h"
 #include "recipe/value.h"
@@ -153,6 +154,7 @@ static int read_config(const struct node *config, struct stackerfile *s, struct 
 	if ((limits && limits_read(limits, &s->limits, e) != 0) ||
 	    (prerequisites && read_prerequisites(prerequisites, s, e) != 0))
 		return -1;
+	s->has_epoch = epoch;
 	return epoch ? value_integer(epoch, "source_date_epoch", EPOCH_MAX,
 				     &s->source_date_epoch, e)
 		     : 0;
@@ -256,9 +258,10 @@ int stackerfile_parse(const char *text, size_t len, const char *file, const char
 		      struct stackerfile *ret, struct err *e)
 {
 	AUTO(stackerfile) s = {0};
+	const struct pin_locks none = {0};
 
 	if (stackerfile_read(text, len, file, default_arch, &s, e) != 0 ||
-	    stackerfile_order(&s, NULL, e) != 0)
+	    pin_settle_all(&s, &none, e) != 0 || stackerfile_order(&s, NULL, e) != 0)
 		return -1;
 	*ret = s;
 	s = (struct stackerfile){0};

@@ -43,8 +43,9 @@ struct recipe_source {
 	char *image; /* STACKER: the producing image */
 	struct strvec urls; /* URL: tried in order; the first names the file */
 	bool contents;	    /* the path ends in "/": a directory's contents, not itself */
-	struct digest hash; /* URL: required. LOCAL file: optional. alg NONE if absent */
-	int64_t size;	    /* URL: bytes, or -1 if the pin has none */
+	struct digest
+		hash; /* URL: required, see pin.h. LOCAL file: optional. alg NONE if absent */
+	int64_t size; /* URL: bytes, or -1 if the pin has none */
 };
 
 struct recipe_import {
@@ -103,13 +104,14 @@ struct stackerfile {
 	struct recipe_image_vec
 		images;		     /* in build order: dependencies first, else file order */
 	int64_t source_date_epoch;   /* config: source_date_epoch, else RECIPE_DEFAULT_EPOCH */
+	bool has_epoch;		     /* config has one; else the lock's date takes its place */
 	struct recipe_limits limits; /* config: limits */
 	struct recipe_prerequisite_vec prerequisites; /* config: prerequisites */
 };
 void stackerfile_cleanup(struct stackerfile *s);
 
-/* Everything but the order: images stay as in the file, since what they need may be in another
- * one. Errors: ERR_RECIPE "recipe/...". A directive of a later issue is "recipe/not-yet". `file`
+/* Everything but order and pins: images stay as in the file, since what they need may be in
+ * another one, and URLs may lack hashes, which a lock may have (pin.h). Errors: ERR_RECIPE "recipe/...". A directive of a later issue is "recipe/not-yet". `file`
  * is the name that errors show; `default_arch` the OCI name of the running machine. */
 int stackerfile_read(const char *text, size_t len, const char *file, const char *default_arch,
 		     struct stackerfile *ret, struct err *e) WARN_UNUSED;
@@ -117,7 +119,7 @@ int stackerfile_read(const char *text, size_t len, const char *file, const char 
  * prerequisites, which count as built. */
 int stackerfile_order(struct stackerfile *s, const struct map *elsewhere,
 		      struct err *e) WARN_UNUSED;
-/* Both, for a stackerfile without prerequisites. */
+/* All of it, for a stackerfile without prerequisites and lock. */
 int stackerfile_parse(const char *text, size_t len, const char *file, const char *default_arch,
 		      struct stackerfile *ret, struct err *e) WARN_UNUSED;
 const struct recipe_image *stackerfile_find(const struct stackerfile *s, const char *name);
