@@ -106,7 +106,7 @@ static int worker_nothing(void *ctx, struct buf *reply, struct err *e)
 /* In a worker before it is confined, where mounts are made. */
 static int in_worker(struct check *c, int (*prepare)(void *, struct err *), struct err *e)
 {
-	struct sandbox_bind bind = {c->roots_fd, "roots", false};
+	struct sandbox_bind bind = {c->roots_fd, "roots", false, false};
 	struct sandbox_worker w = {.idmap = &c->ids,
 				   .policy = c->policy,
 				   .binds = &bind,

@@ -136,6 +136,12 @@ static uint64_t rights_of(enum policy_role role)
 	case POLICY_PACKER:
 	case POLICY_LISTER:
 		return READ;
+	case POLICY_TOOL:
+		/* Everything but its output directory is mounted read-only. */
+		return READ | LANDLOCK_ACCESS_FS_EXECUTE | ACCESS_FS_TRUNCATE |
+		       LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
+		       LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_SYM |
+		       LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_CHAR;
 	case POLICY_REMOVER:
 		return LANDLOCK_ACCESS_FS_READ_DIR | REMOVE;
 	case POLICY_STEP:

@@ -9,8 +9,8 @@ const char *policy_role_name(enum policy_role role)
 	static const char *const names[POLICY_ROLES] = {
 		[POLICY_STEP] = "step",		[POLICY_INIT] = "init",
 		[POLICY_UNPACKER] = "unpacker", [POLICY_PACKER] = "packer",
-		[POLICY_LISTER] = "lister",	[POLICY_REMOVER] = "remover",
-		[POLICY_FETCHER] = "fetcher",
+		[POLICY_LISTER] = "lister",	[POLICY_TOOL] = "tool",
+		[POLICY_REMOVER] = "remover",	[POLICY_FETCHER] = "fetcher",
 	};
 	BUG_IF((unsigned)role >= POLICY_ROLES);
 	return names[role];

@@ -33,6 +33,7 @@ enum policy_role {
 	POLICY_UNPACKER, /* writes trees from archives, layers and imports */
 	POLICY_PACKER,	 /* reads a tree, writes one open file */
 	POLICY_LISTER,	 /* reads trees and layers, and answers */
+	POLICY_TOOL,	 /* runs a program of this machine on a file system image */
 	POLICY_REMOVER,	 /* removes trees */
 	POLICY_FETCHER,	 /* the network, and files handed to it */
 	POLICY_ROLES,

@@ -16,6 +16,7 @@
 #include "sandbox/seccomp_internal.h"
 #include "sandbox/step_internal.h"
 #include "sandbox/wire_internal.h"
+#include "util/clock.h"
 #include "util/limits.h"
 #include "util/mem.h"
 #include "util/path.h"
@@ -41,7 +42,9 @@ static int attach_bind(const struct sandbox_bind *b, const struct mount_source *
 {
 	uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	if (b->read_only)
-		attributes |= MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC;
+		attributes |= MOUNT_ATTR_RDONLY;
+	if (b->read_only && !b->executable)
+		attributes |= MOUNT_ATTR_NOEXEC;
 	if (mkdirat(AT_FDCWD, b->name, 0755) < 0)
 		return err_sys(e, "cannot make the mount point '%s'", b->name);
 	AUTO_CLOSE int target = openat(AT_FDCWD, b->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -153,12 +156,19 @@ static int read_some(int fd, struct buf *b, bool *ret_ended, struct err *e)
 }
 
 /* Until the worker closed its end, which happens no later than at its death. */
-static int collect(int reply_fd, struct buf *raw, struct err *e)
+static int collect(const struct sandbox_worker *w, int reply_fd, struct buf *raw, struct err *e)
 {
+	uint64_t start_ms = clock_monotonic_ms();
 	for (bool ended = false; !ended;) {
 		struct pollfd p[] = {{.fd = reply_fd, .events = POLLIN},
 				     {.fd = proc_interrupt_fd(), .events = POLLIN}};
-		if (poll(p, ARRAY_LEN(p), -1) < 0 && errno != EINTR)
+		uint64_t used_ms = clock_monotonic_ms() - start_ms;
+		if (w->time_limit_ms > 0 && used_ms >= w->time_limit_ms)
+			return err_set(e, ERR_SANDBOX, "sandbox/worker-time",
+				       "the %s took longer than %u seconds",
+				       policy_role_name(w->role), w->time_limit_ms / 1000);
+		int wait_ms = w->time_limit_ms > 0 ? (int)(w->time_limit_ms - used_ms) : -1;
+		if (poll(p, ARRAY_LEN(p), wait_ms) < 0 && errno != EINTR)
 			return err_sys(e, "cannot wait for a sandbox process");
 		if (p[1].revents != 0 && proc_interrupted(e))
 			return -1;
@@ -203,7 +213,7 @@ static int supervise(const struct sandbox_worker *w, struct proc *child, int rep
 	AUTO(buf) raw = BUF_INIT(WORKER_REPLY_BYTES + 1);
 	struct proc_status status;
 	bool ended;
-	if (collect(reply_fd, &raw, e) < 0)
+	if (collect(w, reply_fd, &raw, e) < 0)
 		return -1;
 	if (proc_wait(child, -1, &ended, &status, e) < 0)
 		return -1;

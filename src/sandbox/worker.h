@@ -21,6 +21,7 @@ struct sandbox_bind {
 	int fd;		  /* directory of the caller's; borrowed */
 	const char *name; /* one component: the worker finds it at "/NAME" */
 	bool read_only;
+	bool executable; /* programs in it may run, if the role allows to run any */
 };
 
 struct sandbox_worker {
@@ -30,7 +31,9 @@ struct sandbox_worker {
 	size_t binds_len;
 	const int *keep_fds; /* stay open under the same numbers; everything else is closed */
 	size_t keep_fds_len;
-	enum policy_role role; /* POLICY_UNPACKER to POLICY_REMOVER */
+	enum policy_role role;	/* POLICY_UNPACKER to POLICY_REMOVER */
+	unsigned time_limit_ms; /* after which it is killed; 0: none. ERR_SANDBOX
+				   "sandbox/worker-time" */
 	/* Runs in the worker with "/" as cwd before anything is taken away from it, and must
 	 * not read anything hostile: mounts overlays, makes directories. May be NULL. */
 	int (*prepare)(void *ctx, struct err *e);

@@ -36,7 +36,7 @@ policy_json() {
 @test "policy: each role is there, each entry has its reason" {
 	policy_json >json
 	run jq -r '.seccomp | keys | join(" ")' json
-	expect_equal "$output" "fetcher init lister packer remover step unpacker"
+	expect_equal "$output" "fetcher init lister packer remover step tool unpacker"
 	run jq -e '[.seccomp[][], .capabilities[][], .proc[][], .limits[][]] | length > 100 and
 		all(.reason | type == "string" and length > 5)' json
 	expect_success
@@ -47,10 +47,10 @@ policy_json() {
 	expect_equal "$output" '["0x2","0xa","0x10","EAFNOSUPPORT"]'
 }
 
-@test "policy: only a step may execute, only the fetcher reaches a network" {
+@test "policy: only a step and a tool may execute, only the fetcher reaches a network" {
 	policy_json >json
 	run jq -r '[.seccomp | to_entries[] | select(any(.value[]; (.names // []) | index("execve"))) | .key] | join(" ")' json
-	expect_equal "$output" step
+	expect_equal "$output" "step tool"
 	run jq -r '[.seccomp | to_entries[] | select(any(.value[]; (.names // []) | index("connect"))) | .key] | join(" ")' json
 	expect_equal "$output" "fetcher step"
 	run jq -r '[.seccomp | to_entries[] | select(any(.value[]; .errno == null and ((.names // []) | index("mount")))) | .key] | join(" ")' json

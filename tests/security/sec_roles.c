@@ -217,7 +217,7 @@ static int run_worker(const struct sandbox_policy *policy, enum policy_role role
 		      struct trial *t, struct buf *reply, struct err *e)
 {
 	struct sandbox_idmap ids;
-	struct sandbox_bind binds[] = {{dir, "rw", false}, {dir, "ro", true}};
+	struct sandbox_bind binds[] = {{dir, "rw", false, false}, {dir, "ro", true, false}};
 	if (sandbox_idmap_find(&ids, e) < 0)
 		return -1;
 	if (geteuid() == 0 && fchown(dir, ids.uid_first, ids.gid_first) < 0)

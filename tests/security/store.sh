@@ -562,7 +562,7 @@ st10() {
 # Every process of ours in its own confinement, as if its code had been taken over.
 roles() {
 	local role column=2
-	for role in unpacker packer lister remover fetcher; do
+	for role in unpacker packer lister remover fetcher tool; do
 		mkdir "$role"
 		"$SECBIN/sec_roles" "$role" "$role" >"$role.got"
 		awk -v n="$column" '!/^#/ && $1 != "attempt" { print $1, $n }' "$TESTS/security/golden/roles.txt" \
@@ -583,4 +583,4 @@ row ST07 st07 "SIGKILL, ENOSPC, EIO at each call that writes" "unnamed file, fsy
 row ST08 st08 "a step writes to a file of a lower layer in 12 ways" "overlay copies up; trees are never linked or bound writable"
 row ST09 st09 "page cache by AF_ALG, AF_RXRPC, xfrm, vmsplice, tee" "not in the step's list; blobs hashed again after the step"
 row ST10 st10 "secrets in environment, netrc, URLs, redirects, asked for by recipe" "clean environments, user info refused unprinted; nothing in output, log, store, layers"
-row roles roles "87 attempts each by unpacker, packer, lister, remover, fetcher: exec, sockets, host files, ptrace, mounts" "a seccomp list, capabilities, Landlock rights and a read-only root of its own; golden/roles.txt"
+row roles roles "87 attempts each by unpacker, packer, lister, remover, fetcher, tool: exec, sockets, host files, ptrace, mounts" "a seccomp list, capabilities, Landlock rights and a read-only root of its own; golden/roles.txt"

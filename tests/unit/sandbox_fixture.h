@@ -351,7 +351,7 @@ static inline void fixture_end(struct fixture *f)
 {
 	struct err err = ERR_INIT;
 	AUTO_CLOSE int dir = openat(AT_FDCWD, f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct sandbox_bind bind = {dir, "top", false};
+	struct sandbox_bind bind = {dir, "top", false, false};
 	struct sandbox_worker w = {.idmap = &f->ids,
 				   .policy = &f->policy,
 				   .binds = &bind,
@@ -388,7 +388,7 @@ static inline int renew(void *ctx, struct buf *reply, struct err *e)
 static inline void fixture_renew(struct fixture *f)
 {
 	struct err err = ERR_INIT;
-	struct sandbox_bind bind = {f->roots_fd, "roots", false};
+	struct sandbox_bind bind = {f->roots_fd, "roots", false, false};
 	struct sandbox_worker w = {.idmap = &f->ids,
 				   .policy = &f->policy,
 				   .binds = &bind,

@@ -35,7 +35,7 @@ static int do_nothing(void *ctx, struct buf *reply, struct err *e)
 
 static int work(int (*prepare)(void *, struct err *))
 {
-	struct sandbox_bind bind = {fx.roots_fd, "rw", false};
+	struct sandbox_bind bind = {fx.roots_fd, "rw", false, false};
 	struct sandbox_worker w = {.idmap = &fx.ids,
 				   .policy = &fx.policy,
 				   .binds = &bind,

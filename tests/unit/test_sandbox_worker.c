@@ -28,7 +28,8 @@ static int work_prepared(int (*prepare)(void *, struct err *),
 			 int (*run)(void *, struct buf *, struct err *), void *ctx,
 			 struct buf *reply)
 {
-	struct sandbox_bind binds[] = {{fx.roots_fd, "rw", false}, {fx.roots_fd, "ro", true}};
+	struct sandbox_bind binds[] = {{fx.roots_fd, "rw", false, false},
+				       {fx.roots_fd, "ro", true, false}};
 	struct sandbox_worker w = {.idmap = &fx.ids,
 				   .policy = &fx.policy,
 				   .binds = binds,
