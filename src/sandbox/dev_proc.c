@@ -233,7 +233,7 @@ static int mask(int proc_fd, int null_fd, const char *path, bool hide, struct er
 		return err_sys(e, "cannot open '/proc/%s'", path);
 	int from = hide && !S_ISDIR(st.st_mode) ? null_fd : target;
 	if (hide && S_ISDIR(st.st_mode)) {
-		if (mount_tmpfs(0, "0555", LOCKED, &cover, e) < 0)
+		if (mount_tmpfs(DEV_BYTES, "0555", LOCKED, &cover, e) < 0)
 			return -1;
 	} else {
 		cover = open_tree(from, "",

@@ -12,6 +12,10 @@
 /* Mount data is one page, its end included. */
 #define OVERLAY_OPTIONS_BYTES 4095
 
+/* A page for each file, which is what the kernel's own default comes to, and some that are empty.
+ */
+enum { TMPFS_BYTES_PER_INODE = 4096, TMPFS_INODES_LEAST = 256 };
+
 static const char links_name[] = ".l";
 
 void mount_source_cleanup(struct mount_source *s)
@@ -96,10 +100,14 @@ int mount_create(const char *type, const struct mount_option *options, size_t op
 int mount_tmpfs(uint64_t size_bytes, const char *mode, uint64_t attributes, int *ret_fd,
 		struct err *e)
 {
-	char size[32];
-	struct mount_option options[] = {{"mode", mode}, {"size", size}};
+	char size[32], inodes[32];
+	/* Both given, as their defaults are made from the machine's memory, which `df` would
+	 * show. */
+	struct mount_option options[] = {{"mode", mode}, {"size", size}, {"nr_inodes", inodes}};
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)size_bytes);
-	return mount_create("tmpfs", options, size_bytes ? 2 : 1, attributes, ret_fd, e);
+	snprintf(inodes, sizeof(inodes), "%llu",
+		 (unsigned long long)(size_bytes / TMPFS_BYTES_PER_INODE + TMPFS_INODES_LEAST));
+	return mount_create("tmpfs", options, ARRAY_LEN(options), attributes, ret_fd, e);
 }
 
 int mount_attach(int mount_fd, int target_fd, const char *name, struct err *e)

@@ -38,7 +38,7 @@ struct mount_option {
 /* A detached mount of `type`; `attributes` are MOUNT_ATTR_*. */
 int mount_create(const char *type, const struct mount_option *options, size_t options_len,
 		 uint64_t attributes, int *ret_fd, struct err *e) WARN_UNUSED;
-/* An empty tmpfs; size 0: the kernel's default. */
+/* An empty tmpfs for so many bytes, and for so many files as they have pages. */
 int mount_tmpfs(uint64_t size_bytes, const char *mode, uint64_t attributes, int *ret_fd,
 		struct err *e) WARN_UNUSED;
 /* Puts a detached mount onto what `target_fd` holds; `name` is for errors. */
