@@ -273,7 +273,7 @@ teardown() { teardown_work; }
 		  run: |
 		    #!/bin/busybox sh
 		    touch /new
-		    touch -d 1999-01-01 /old
+		    touch -d '1999-01-01 00:00:00' /old
 	END
 	stacker build
 	unpack_image app tree

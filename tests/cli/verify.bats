@@ -68,6 +68,7 @@ top_layer() {
 }
 
 @test "verify: a step that is different every time is unstable, and the file is named" {
+	builds_differ
 	write_stackerfile <<-'END'
 		app:
 		  from: {type: built, tag: base}
@@ -84,6 +85,7 @@ top_layer() {
 }
 
 @test "verify: the clock is found" {
+	builds_differ
 	write_stackerfile <<-'END'
 		app:
 		  from: {type: built, tag: base}

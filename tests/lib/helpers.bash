@@ -9,8 +9,30 @@ setup_work() {
 	cd "$BATS_TEST_TMPDIR" || return 1
 }
 
+# Of a test whose images are meant to differ from build to build: called first.
+builds_differ() {
+	RECORDS=
+}
+
+# Notes which manifest each recipe gave, for tests/lib/compare_records.sh: the same as root as for an
+# ordinary user. Results are found wherever a test has its state.
+record_results() {
+	local entries=() entry
+	[ -n "${RECORDS-${STACKER_RECORDS:-}}" ] || return 0
+	while IFS= read -r -d '' entry; do
+		entries+=("$entry")
+	done < <(find "$BATS_TEST_TMPDIR" -regextype egrep -regex '.*/cache/[0-9a-f]{64}\.json' -print0 2>/dev/null)
+	[ ${#entries[@]} -gt 0 ] || return 0
+	# Some tests spoil theirs.
+	jq -r --arg test "$(basename "$BATS_TEST_FILENAME"): $BATS_TEST_DESCRIPTION" '
+		(input_filename | capture("(?<recipe>[0-9a-f]{64})[.]json$").recipe) as $recipe |
+		select(.manifest.digest? | type == "string") | [$recipe, .manifest.digest, $test] | @tsv' \
+		"${entries[@]}" >>"$STACKER_RECORDS" 2>/dev/null || true
+}
+
 # Trees may hold directories of subordinate ids, which only a user namespace can empty.
 teardown_work() {
+	record_results
 	cd / || return 1
 	rm -rf "${BATS_TEST_TMPDIR:?}" 2>/dev/null ||
 		unshare --map-root-user --map-auto rm -rf "$BATS_TEST_TMPDIR"

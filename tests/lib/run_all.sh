@@ -108,7 +108,9 @@ cli_suites() {
 	local stacker=$1 copy files
 	mapfile -t files < <(cli_files all)
 	[ ${#files[@]} -gt 0 ] || return 0
+	: >"$logs/records.root"
 	suite "command line" env STACKER="$stacker" STACKER_PROBES="$build/probes" \
+		STACKER_RECORDS="$logs/records.root" \
 		timeout 1200 bats --tap "${files[@]}"
 	[ "$(id -u)" -eq 0 ] || return 0
 
@@ -120,8 +122,12 @@ cli_suites() {
 		chown -R "$TEST_USER:" "$copy"; then
 		# shellcheck disable=SC2016 # for the inner shell
 		suite "command line as an ordinary user" as_test_user TMPDIR="$copy" \
-			STACKER="$copy/stacker" STACKER_PROBES="$copy/probes" \
+			STACKER="$copy/stacker" STACKER_PROBES="$copy/probes" STACKER_RECORDS="$copy/records" \
 			sh -c 'cd "$1" && shift && exec timeout 900 bats --tap "$@"' sh "$copy" "${files[@]}"
+		cp "$copy/records" "$logs/records.user" &&
+			single "root equals user" tests/lib/compare_records.sh \
+				"$logs/records.root" "$logs/records.user"
+		tail -n 1 "$logs/root-equals-user.log"
 	else
 		echo "== command line as an ordinary user: failed: no user '$TEST_USER' to be had"
 		failed=$((failed + 1))
