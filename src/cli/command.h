@@ -39,6 +39,7 @@ extern const struct command command_verify;
 extern const struct command command_check;
 extern const struct command command_clean;
 extern const struct command command_policy;
+extern const struct command command_inspect;
 
 /* All of them, in the order of --help (commands.c). */
 extern const struct command *const commands[];

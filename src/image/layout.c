@@ -324,3 +324,14 @@ int layout_set_tag(struct layout *l, const char *tag, const struct descriptor *d
 	*ret_changed = changed;
 	return 0;
 }
+
+int layout_tags(const struct layout *l, struct strvec *ret, struct err *e)
+{
+	AUTO(layout_index) x = {0};
+	if (read_index(l, &x, e) < 0)
+		return -1;
+	for (size_t i = 0; i < x.len; i++)
+		if (x.items[i].ref_name)
+			strvec_push(ret, x.items[i].ref_name);
+	return 0;
+}

@@ -34,6 +34,8 @@ int layout_open_writable(int dir_fd, const char *path, struct layout *ret,
  * ERR_INPUT "layout/no-such-tag" with the tags that exist. */
 int layout_resolve(const struct layout *l, const char *ref, const char *os, const char *arch,
 		   struct descriptor *ret, struct err *e) WARN_UNUSED;
+/* The names of all entries that have one, in order. */
+int layout_tags(const struct layout *l, struct strvec *ret, struct err *e) WARN_UNUSED;
 /* A blob's fd, size checked against `expected_size` (-1: any); not hashed. */
 int layout_blob_open(const struct layout *l, const struct digest *d, int64_t expected_size,
 		     int *ret_fd, struct err *e) WARN_UNUSED;
