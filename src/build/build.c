@@ -6,6 +6,7 @@
 
 #include "build/image.h"
 #include "build/input.h"
+#include "build/last.h"
 #include "image/layout.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -158,6 +159,19 @@ static void warn_of_old_directives(const struct plan *p)
 	}
 }
 
+/* What is known to be in the cache after all: what was found or built, and what that was made
+ * from; the first failure, if any, must not hide what was built before. */
+static int record(const struct run *r, struct err *e)
+{
+	AUTO_FREE bool *known = mem_zalloc(r->plan.len + 1, sizeof(bool));
+	for (size_t i = r->plan.len; i-- > 0;) {
+		known[i] = known[i] || r->have[i];
+		for (size_t j = 0; known[i] && j < r->plan.images[i].needs_len; j++)
+			known[r->plan.images[i].needs[j]] = true;
+	}
+	return last_save(r->c, &r->plan, known, e);
+}
+
 int build_run(struct build_context *c, const struct build_options *options,
 	      void (*done)(void *ctx, const struct build_done *d), void *ctx, struct err *e)
 {
@@ -170,8 +184,15 @@ int build_run(struct build_context *c, const struct build_options *options,
 	r.have = mem_zalloc(r.plan.len + 1, sizeof(bool));
 	r.cached = mem_zalloc(r.plan.len + 1, sizeof(bool));
 	AUTO_FREE bool *todo = mem_zalloc(r.plan.len + 1, sizeof(bool));
-	if (look_up(&r, options->no_cache, todo, e) < 0 ||
-	    input_bring_all(c, &r.plan, todo, e) < 0 || build_missing(&r, todo, e) < 0)
+	int built = look_up(&r, options->no_cache, todo, e) < 0 ||
+				    input_bring_all(c, &r.plan, todo, e) < 0 ||
+				    build_missing(&r, todo, e) < 0
+			    ? -1
+			    : 0;
+	struct err late = ERR_INIT;
+	if (record(&r, &late) < 0 && built == 0) {
+		*e = late;
 		return -1;
-	return publish_wanted(&r, done, ctx, e);
+	}
+	return built < 0 ? -1 : publish_wanted(&r, done, ctx, e);
 }

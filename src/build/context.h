@@ -39,6 +39,8 @@ struct build_context {
 	/* Called when a step has ended, well or not, and its evidence is kept; or NULL. */
 	void (*step_done)(void *ctx, const struct digest *recipe);
 	void *step_done_ctx;
+	/* Run in what a failed step left, before that goes; borrowed, or NULL. */
+	const struct shell_command *on_failure;
 };
 #define BUILD_CONTEXT_INIT                                                                     \
 	{                                                                                      \

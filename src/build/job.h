@@ -9,6 +9,7 @@
 #include "build/roots.h"
 #include "sandbox/run.h"
 
+#define JOB_STEP_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define JOB_LABELS_DIR "oci-labels" /* in the root of the finished image, for its script */
 enum { JOB_FILE_MAX = DIGEST_TEXT_MAX + 32 }; /* names of a step's files in the cache */
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "build/evidence.h"
+#include "build/shell.h"
 #include "image/layer.h"
 #include "sandbox/run.h"
 #include "sandbox/worker.h"
@@ -17,8 +18,6 @@
 #include "util/mem.h"
 #include "util/path.h"
 #include "util/str.h"
-
-#define STEP_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* A step's output: whole to the log file, line by line to the user. */
 struct step_log {
@@ -66,7 +65,7 @@ static void step_environment(const struct job *j, struct strvec *ret)
 	char epoch[24];
 	snprintf(epoch, sizeof(epoch), "%" PRId64, j->epoch_s);
 	AUTO(map) env = MAP_INIT(free);
-	add_env(&env, "PATH", STEP_PATH);
+	add_env(&env, "PATH", JOB_STEP_PATH);
 	add_env(&env, "container", "stacker");
 	add_env(&env, "STACKER_LAYER_NAME", r->name);
 	add_env(&env, "SOURCE_DATE_EPOCH", epoch);
@@ -116,6 +115,35 @@ static int hint_at_log(const struct job *j, struct err *e)
 	snprintf(first, sizeof(first), "%s", e->hint);
 	return err_hint(e, "%s%sits output is kept in '%s/cache/%s'", first,
 			first[0] ? "; " : "", j->c->dirs.state, log);
+}
+
+/* What a person wants to see before it goes away. That this fails, too, is no reason to hide
+ * why the step failed. */
+static void look_around(struct job *j)
+{
+	const struct recipe_image *r = j->image->recipe;
+	AUTO_FREE char *upper = path_join(j->work, "upper");
+	AUTO_FREE char *imports = path_join(j->work, "imports");
+	AUTO(strvec) lowers = {0};
+	struct err e = ERR_INIT;
+	int code = 0;
+	if (!j->c->on_failure)
+		return;
+	strvec_push(&lowers, upper);
+	for (size_t i = 0; i < j->lowers.len; i++)
+		strvec_push(&lowers, j->lowers.items[i]);
+	const struct shell_place place = {
+		.label = r->name,
+		.lowers = &lowers,
+		.imports = j->makes_labels ? NULL : imports,
+		.imports_beside = !j->makes_labels && r->legacy_import,
+		.env = &r->build_env,
+	};
+	log_note("run commands failed for image '%s' (exit code %d); running '%s' in what it "
+		 "left",
+		 r->name, j->step.exit_code, j->c->on_failure->words[0]);
+	if (shell_run(j->c, &place, j->c->on_failure, &code, &e) < 0)
+		log_err(&e);
 }
 
 static int step_failed(const struct job *j, struct err *e)
@@ -196,7 +224,10 @@ int job_run_step(struct job *j, struct err *e)
 	if (!limited && j->step.exit_code == 0)
 		return 0; /* packing may add to the evidence */
 	tell_done(j);
-	return limited ? limit_reached(j, e) : step_failed(j, e);
+	if (limited)
+		return limit_reached(j, e);
+	look_around(j);
+	return step_failed(j, e);
 }
 
 struct pack_job {

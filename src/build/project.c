@@ -46,19 +46,26 @@ static char *directory_of(const char *path)
 	return mem_strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
+int project_absolute(const char *path, char **ret, struct err *e)
+{
+	AUTO_FREE char *dir = directory_of(path);
+	AUTO_FREE char *base = path_base(path);
+	AUTO_FREE char *real = realpath(dir, NULL);
+
+	if (!real)
+		return err_sys(e, "cannot resolve '%s'", dir);
+	*ret = path_join(real, base);
+	return 0;
+}
+
 /* Opens the directory of `f->path` and settles which file it is. */
 static int locate(struct project_file *f, struct err *e)
 {
 	AUTO_FREE char *dir = directory_of(f->path);
-	AUTO_FREE char *base = path_base(f->path);
 
 	if (path_open_dir(AT_FDCWD, dir, &f->dir_fd, e) < 0)
 		return -1;
-	AUTO_FREE char *real = realpath(dir, NULL);
-	if (!real)
-		return err_sys(e, "cannot resolve '%s'", dir);
-	f->absolute = path_join(real, base);
-	return 0;
+	return project_absolute(f->path, &f->absolute, e);
 }
 
 /* "dir/app.yaml" -> "dir/app.lock". */

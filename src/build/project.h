@@ -47,4 +47,8 @@ struct project_options {
 int project_read(const struct project_options *options, struct project *ret,
 		 struct err *e) WARN_UNUSED;
 
+/* `path` without links and dots in its directories: how a stackerfile is told from others. The
+ * caller frees. */
+int project_absolute(const char *path, char **ret, struct err *e) WARN_UNUSED;
+
 #endif

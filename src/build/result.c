@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -116,6 +117,42 @@ int cache_save(const struct build_context *c, const struct image_result *r, stru
 	if (buf_check(&text, "cache entry", e) < 0)
 		return -1;
 	return atomic_file_write(c->cache_fd, name, 0644, text.data, text.len, e);
+}
+
+enum { RECIPE_NAME_MAX = DIGEST_TEXT_MAX + 16 };
+
+static void recipe_name(const struct digest *recipe, char out[RECIPE_NAME_MAX])
+{
+	char hex[DIGEST_TEXT_MAX];
+	digest_format_hex(recipe, hex);
+	snprintf(out, RECIPE_NAME_MAX, "%s.recipe.json", hex);
+}
+
+int cache_save_recipe(const struct build_context *c, const struct digest *recipe,
+		      const char *canonical, struct err *e)
+{
+	char name[RECIPE_NAME_MAX];
+	recipe_name(recipe, name);
+	return atomic_file_write(c->cache_fd, name, 0644, canonical, strlen(canonical), e);
+}
+
+int cache_load_recipe(const struct build_context *c, const struct digest *recipe,
+		      struct buf *ret, struct err *e)
+{
+	char name[RECIPE_NAME_MAX];
+	struct stat st;
+	struct digest found;
+	recipe_name(recipe, name);
+	if (fstatat(c->cache_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "cannot stat '%s'", name);
+	if (path_read_file(c->cache_fd, name, ret, e) < 0)
+		return -1;
+	digest_bytes(DIGEST_SHA256, buf_text(ret), ret->len, &found);
+	if (!digest_eq(&found, recipe)) {
+		log_warn("'%s' of the cache is not what its name says", name);
+		buf_clear(ret);
+	}
+	return 0;
 }
 
 static int parse_digest(const json_t *object, const char *key, const char *what,

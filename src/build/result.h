@@ -40,6 +40,12 @@ int cache_load(const struct build_context *c, const struct digest *recipe,
 	       struct image_result *ret, bool *ret_hit, struct err *e) WARN_UNUSED;
 int cache_save(const struct build_context *c, const struct image_result *r,
 	       struct err *e) WARN_UNUSED;
+/* The recipe's bytes, as "<recipe hex>.recipe.json": what a later one is compared with. */
+int cache_save_recipe(const struct build_context *c, const struct digest *recipe,
+		      const char *canonical, struct err *e) WARN_UNUSED;
+/* *ret is left empty if it was not kept, or is not what its name says. */
+int cache_load_recipe(const struct build_context *c, const struct digest *recipe,
+		      struct buf *ret, struct err *e) WARN_UNUSED;
 /* "<recipe hex>.log" in the cache directory. */
 void cache_log_name(const struct digest *recipe, char out[DIGEST_TEXT_MAX + 8]);
 

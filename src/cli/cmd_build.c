@@ -4,8 +4,10 @@
 #include "build/annotation.h"
 #include "build/build.h"
 #include "build/evidence.h"
+#include "build/shell.h"
 #include "cli/command.h"
 #include "cli/evidence.h"
+#include "recipe/words.h"
 #include "util/json_write.h"
 #include "util/limits.h"
 #include "util/mem.h"
@@ -18,6 +20,11 @@ struct build_command {
 	const char *annotations_namespace;
 	bool json;
 	bool evidence;
+	const char *on_failure; /* --on-run-failure */
+	bool shell_fail;
+	struct strvec failure_words;
+	struct shell_command failure_shell;
+	struct err shell_failed; /* the first failure to write what it printed */
 	const struct build_context *context;
 	json_t *results; /* with --json */
 	struct buf out;
@@ -27,6 +34,7 @@ struct build_command {
 static void build_command_cleanup(struct build_command *b)
 {
 	strvec_cleanup(&b->names);
+	strvec_cleanup(&b->failure_words);
 	json_decref(b->results);
 	buf_cleanup(&b->out);
 }
@@ -96,8 +104,15 @@ static const struct opt options[] = {
 	 "build only this image and what it needs; may be repeated"},
 	{"hermetic", 0, OPT_ACCEPTED, 0, NULL,
 	 "says what is always so: pinned inputs, no network in steps"},
+	{"require-hash", 0, OPT_ACCEPTED, 0, NULL,
+	 "says what is always so: what comes from elsewhere has a hash"},
 	{"no-cache", 0, OPT_FLAG, offsetof(struct build_command, options.no_cache), NULL,
 	 "build again what is in the cache"},
+	{"on-run-failure", 0, OPT_TEXT, offsetof(struct build_command, on_failure), "COMMAND",
+	 "run this in what a failed step left, without network, with standard input and the "
+	 "terminal"},
+	{"shell-fail", 0, OPT_FLAG, offsetof(struct build_command, shell_fail), NULL,
+	 "the same with /bin/sh"},
 	{"evidence", 0, OPT_FLAG, offsetof(struct build_command, evidence), NULL,
 	 "show what each step tried that it could not do, the limits it reached and what isolated "
 	 "it; with --json, also in the results"},
@@ -109,6 +124,29 @@ static const struct opt options[] = {
 	 "print the results as JSON"},
 	{0},
 };
+
+/* Exit code, or -1 to go on. */
+static int prepare_failure_shell(const struct cli *cli, const struct command *self,
+				 struct build_command *b)
+{
+	struct err e = ERR_INIT;
+	if (b->shell_fail && b->on_failure)
+		return command_usage_error(self, "--shell-fail excludes --on-run-failure");
+	if (!b->shell_fail && !b->on_failure)
+		return -1;
+	if (words_split(b->shell_fail ? "/bin/sh" : b->on_failure, &b->failure_words, &e) < 0)
+		return command_usage_error(self, "--on-run-failure: %s", e.message);
+	if (b->failure_words.len == 0)
+		return command_usage_error(self, "--on-run-failure needs a command");
+	b->failure_shell = (struct shell_command){
+		.words = (const char *const *)b->failure_words.items,
+		.words_len = b->failure_words.len,
+		.term = cli->env_term,
+		.output = command_shell_output,
+		.ctx = &b->shell_failed,
+	};
+	return -1;
+}
 
 static int print_results(struct build_command *b, struct err *e)
 {
@@ -131,6 +169,9 @@ static int run_build(const struct cli *cli, const struct command *self, int argc
 	int status = command_options(self, argc, argv, &b, NULL);
 	if (status >= 0)
 		return status;
+	status = prepare_failure_shell(cli, self, &b);
+	if (status >= 0)
+		return status;
 	b.options.plan =
 		(struct plan_options){.files = &b.file,
 				      .files_len = 1,
@@ -140,10 +181,12 @@ static int run_build(const struct cli *cli, const struct command *self, int argc
 	struct err e = ERR_INIT;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	b.context = &c;
+	if (command_context_open(cli, &c, &e) < 0)
+		return command_failed(&e);
 	c.step_done = step_done;
 	c.step_done_ctx = &b;
-	if (command_context_open(cli, &c, &e) < 0 ||
-	    build_run(&c, &b.options, report, &b, &e) < 0 || print_results(&b, &e) < 0)
+	c.on_failure = b.failure_words.len > 0 ? &b.failure_shell : NULL;
+	if (build_run(&c, &b.options, report, &b, &e) < 0 || print_results(&b, &e) < 0)
 		return command_failed(&e);
 	return b.failed.code == ERR_NONE ? EXIT_OK : command_failed(&b.failed);
 }

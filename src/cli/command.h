@@ -38,6 +38,8 @@ extern const struct command command_build;
 extern const struct command command_verify;
 extern const struct command command_check;
 extern const struct command command_clean;
+extern const struct command command_exec, command_chroot;
+extern const struct command command_grab;
 extern const struct command command_policy;
 extern const struct command command_inspect;
 
@@ -68,6 +70,8 @@ int command_failed(const struct err *e);
 int command_print(const char *text, size_t len, struct err *e) WARN_UNUSED;
 /* Likewise, after buf_check(). */
 int command_print_buf(const struct buf *b, struct err *e) WARN_UNUSED;
+/* For a shell_command's output: to stdout; `ctx` is a struct err that keeps the first failure. */
+void command_shell_output(void *ctx, const char *bytes, size_t len);
 /* Opens the context of a command, with progress of downloads if there is a terminal. */
 int command_context_open(const struct cli *cli, struct build_context *ret,
 			 struct err *e) WARN_UNUSED;

@@ -1,7 +1,19 @@
 /* Which commands there are. */
 #include "cli/command.h"
 
+#include "util/mem.h"
+
+/* clang-format off: one a line, since everybody adds to it */
 const struct command *const commands[] = {
-	&command_build, &command_verify, &command_check, &command_policy, &command_clean,
+	&command_build,
+	&command_verify,
+	&command_inspect,
+	&command_grab,
+	&command_exec,
+	&command_chroot,
+	&command_check,
+	&command_policy,
+	&command_clean,
 };
+/* clang-format on */
 const size_t commands_len = ARRAY_LEN(commands);

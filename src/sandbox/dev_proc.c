@@ -330,7 +330,7 @@ static int place_stacker(const struct sandbox_spec *spec, int root_fd, struct er
 		return place_stacker_beside(spec, root_fd, e);
 	if (mount_tmpfs(SCRIPT_MOUNT_BYTES, "0755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &fd,
 			e) < 0 ||
-	    write_file(fd, "run", 0755, spec->script, e) < 0 ||
+	    write_file(fd, "run", 0755, spec->script ? spec->script : "", e) < 0 ||
 	    make_dir_in(fd, "imports", &imports, e) < 0 || place(root_fd, "stacker", fd, e) < 0)
 		return -1;
 	if (spec->labels != NULL && symlinkat(spec->labels, fd, "oci-labels") < 0)

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "sandbox/guard_internal.h"
+#include "sandbox/attach_internal.h"
 #include "sandbox/step_internal.h"
 #include "sandbox/wire_internal.h"
 #include "util/limits.h"
@@ -56,6 +57,30 @@ static int exec_failed(const char *script, struct err *e)
 	return err_recode(e, ERR_SANDBOX, "sandbox/exec");
 }
 
+static int command_failed(const char *name, struct err *e)
+{
+	int saved = errno;
+	err_set(e, ERR_SANDBOX, "sandbox/exec", "cannot execute '%s' in the image: %s", name,
+		strerror(saved));
+	if (saved == ENOENT || saved == ENOTDIR)
+		return err_hint(e, "name another command that the image has; a program whose "
+				   "loader is missing is not found either");
+	return -1;
+}
+
+/* Like a shell: what is not there or must not be executed is looked for further on. */
+static void exec_command(const struct sandbox_spec *spec, char *const *env)
+{
+	char *const *argv = (char *const *)(uintptr_t)spec->argv;
+	int refused = 0;
+	for (const char *const *program = spec->programs; *program; program++) {
+		execve(*program, argv, env);
+		if (errno != ENOENT && errno != ENOTDIR)
+			refused = errno;
+	}
+	errno = refused ? refused : ENOENT;
+}
+
 static void reset_signals(void)
 {
 	sigset_t none;
@@ -67,8 +92,8 @@ static void reset_signals(void)
 
 static int take_stdio(const struct init_fds *fds, struct err *e)
 {
-	if (dup2(fds->null_fd, 0) < 0 || dup2(fds->output_fd, 1) < 0 ||
-	    dup2(fds->output_fd, 2) < 0)
+	int input = fds->input_fd >= 0 ? fds->input_fd : fds->null_fd;
+	if (dup2(input, 0) < 0 || dup2(fds->output_fd, 1) < 0 || dup2(fds->output_fd, 2) < 0)
 		return err_sys(e, "cannot connect the output of a step");
 	return 0;
 }
@@ -96,11 +121,18 @@ static void step_exec(const struct sandbox_spec *spec, const struct init_program
 		err_sys(e, "cannot start a session");
 		return;
 	}
+	if (spec->attached && attach_control(e) < 0)
+		return;
 	reset_signals();
 	if (limits_apply(spec->policy, e) < 0 ||
 	    caps_restrict(spec->policy->step_caps, e) < 0 ||
 	    install_filter(programs, line_fd, e) < 0)
 		return;
+	if (spec->argv) {
+		exec_command(spec, env);
+		command_failed(spec->argv[0], e);
+		return;
+	}
 	execve(script_path, argv, env);
 	exec_failed(spec->script, e);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "sandbox/attach_internal.h"
 #include "sandbox/cgroup_internal.h"
 #include "sandbox/evidence_internal.h"
 #include "sandbox/meter_internal.h"
@@ -49,6 +50,7 @@ struct step {
 	struct seccomp_program step_filter, watched_filter, init_filter;
 	struct mount_source roots;
 	struct channels channels;
+	struct attach attach;
 	struct proc child;
 	int line; /* the socket of namespace_spawn */
 	struct cgroup cgroup;
@@ -62,8 +64,9 @@ struct step {
 #define STEP_INIT(s)                                                                           \
 	{                                                                                      \
 		.spec = (s), .limits = (s)->limits ? (s)->limits : &(s)->policy->defaults,     \
-		.roots = MOUNT_SOURCE_INIT, .channels = CHANNELS_INIT, .child = PROC_INIT,     \
-		.line = -1, .cgroup = CGROUP_INIT, .meter = METER_INIT, .notify = NOTIFY_INIT  \
+		.roots = MOUNT_SOURCE_INIT, .channels = CHANNELS_INIT, .attach = ATTACH_INIT,  \
+		.child = PROC_INIT, .line = -1, .cgroup = CGROUP_INIT, .meter = METER_INIT,    \
+		.notify = NOTIFY_INIT                                                          \
 	}
 
 static void close_side(struct channels *c, int side)
@@ -77,6 +80,7 @@ static void close_side(struct channels *c, int side)
 static void step_cleanup(struct step *s)
 {
 	proc_cleanup(&s->child);
+	attach_cleanup(&s->attach);
 	cgroup_cleanup(&s->cgroup);
 	meter_cleanup(&s->meter);
 	notify_cleanup(&s->notify);
@@ -167,6 +171,7 @@ static _Noreturn void child_main(struct step *s, const struct err *spawn_error)
 	struct err e = ERR_INIT;
 	struct init_fds fds = {
 		.null_fd = -1,
+		.input_fd = s->attach.step_fd,
 		.output_fd = s->channels.output[WRITE_END],
 		.error_fd = s->channels.error[WRITE_END],
 		.status_fd = s->channels.status[WRITE_END],
@@ -266,7 +271,16 @@ static int check_limits(struct step *s, struct err *e)
 	return 0;
 }
 
-enum { WATCH_OUTPUT, WATCH_CHILD, WATCH_INTERRUPT, WATCH_LINE, WATCH_NOTIFY, WATCHED };
+enum {
+	WATCH_OUTPUT,
+	WATCH_CHILD,
+	WATCH_INTERRUPT,
+	WATCH_LINE,
+	WATCH_NOTIFY,
+	WATCH_INPUT,
+	WATCH_ROOM,
+	WATCHED
+};
 
 static int serve(struct step *s, const struct pollfd p[WATCHED], bool *ret_ended, struct err *e)
 {
@@ -276,6 +290,8 @@ static int serve(struct step *s, const struct pollfd p[WATCHED], bool *ret_ended
 		take_line(s);
 	if (p[WATCH_NOTIFY].revents != 0)
 		notify_answer(&s->notify, &s->step_filter, &s->result.evidence);
+	if (p[WATCH_INPUT].revents != 0 || p[WATCH_ROOM].revents != 0)
+		attach_carry(&s->attach, p[WATCH_INPUT].revents != 0);
 	if (p[WATCH_OUTPUT].revents != 0)
 		pass_output(s);
 	/* A step that closed its output while it runs on must not make the loop spin. */
@@ -295,6 +311,8 @@ static int watch(struct step *s, struct err *e)
 			[WATCH_INTERRUPT] = {.fd = proc_interrupt_fd(), .events = POLLIN},
 			[WATCH_LINE] = {.fd = s->line, .events = POLLIN},
 			[WATCH_NOTIFY] = {.fd = s->notify.fd, .events = POLLIN},
+			[WATCH_INPUT] = {.fd = attach_wait_input(&s->attach), .events = POLLIN},
+			[WATCH_ROOM] = {.fd = attach_wait_room(&s->attach), .events = POLLOUT},
 		};
 		int n = poll(p, WATCHED, time_left(s));
 		if (n < 0 && errno != EINTR)
@@ -350,7 +368,7 @@ static int prepare(struct step *s, struct err *e)
 {
 	const struct sandbox_spec *spec = s->spec;
 	struct channels *c = &s->channels;
-	if (strlen(spec->script) > LIMIT_SCRIPT_BYTES)
+	if (spec->script && strlen(spec->script) > LIMIT_SCRIPT_BYTES)
 		return err_set(e, ERR_SANDBOX, "sandbox/script-too-big",
 			       "the script of '%s' is longer than %llu bytes", spec->label,
 			       (unsigned long long)LIMIT_SCRIPT_BYTES);
@@ -363,8 +381,10 @@ static int prepare(struct step *s, struct err *e)
 					     &s->watched_filter, e) < 0) ||
 	    mount_source_prepare(spec->roots_fd, &s->roots, e) < 0)
 		return -1;
-	if (pipe2(c->output, O_CLOEXEC) < 0 || pipe2(c->error, O_CLOEXEC) < 0 ||
-	    pipe2(c->status, O_CLOEXEC) < 0)
+	if (spec->attached && attach_open(&s->attach, STDIN_FILENO, c->output, e) < 0)
+		return -1;
+	if ((!spec->attached && pipe2(c->output, O_CLOEXEC) < 0) ||
+	    pipe2(c->error, O_CLOEXEC) < 0 || pipe2(c->status, O_CLOEXEC) < 0)
 		return err_sys(e, "cannot create a pipe");
 	if (fcntl(c->output[READ_END], F_SETFL, O_NONBLOCK) < 0)
 		return err_sys(e, "cannot prepare a pipe");
@@ -388,7 +408,9 @@ static int run(struct step *s, struct err *e)
 	if (r < 0)
 		return -1;
 	close_side(&s->channels, WRITE_END);
-	r = watch(s, e);
+	r = s->spec->attached ? attach_begin(&s->attach, e) : 0;
+	if (r == 0)
+		r = watch(s, e);
 	if (r == 0)
 		r = conclude(s, e);
 	meter_finish(&s->meter, &s->result.evidence);
@@ -399,8 +421,8 @@ static int run(struct step *s, struct err *e)
 int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret, struct err *e)
 {
 	struct step s = STEP_INIT(spec);
-	BUG_IF(spec->upper == NULL || spec->work == NULL || spec->script == NULL ||
-	       spec->env == NULL);
+	BUG_IF(spec->upper == NULL || spec->work == NULL || spec->env == NULL ||
+	       (spec->script == NULL) == (spec->argv == NULL));
 	evidence_note_machine(&s.result.evidence);
 	s.result.evidence.dedicated_ids = spec->idmap->uid_first == SANDBOX_ROOT_ID_BASE;
 	int r = run(&s, e);

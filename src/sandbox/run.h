@@ -21,12 +21,20 @@ struct sandbox_spec {
 	int roots_fd;		   /* directory that the names below are relative to */
 	const char *const *lowers; /* layer trees, topmost first; may be empty */
 	size_t lowers_len;
-	const char *upper;	/* exists, empty or holding earlier changes of this layer */
-	const char *work;	/* overlay's work directory; exists, empty */
-	const char *imports;	/* read-only at /stacker/imports, or NULL */
-	bool imports_beside;	/* and each of them also at /stacker/NAME, as `import` had it */
-	const char *labels;	/* what the link /stacker/oci-labels leads to, or NULL */
-	const char *script;	/* text of the step; executed as a file, so its #! decides */
+	const char *upper;   /* exists, empty or holding earlier changes of this layer */
+	const char *work;    /* overlay's work directory; exists, empty */
+	const char *imports; /* read-only at /stacker/imports, or NULL */
+	bool imports_beside; /* and each of them also at /stacker/NAME, as `import` had it */
+	const char *labels;  /* what the link /stacker/oci-labels leads to, or NULL */
+	const char *script;  /* text of the step; executed as a file, so its #! decides */
+	/* For a person who looks around, never for a step whose result is kept. A command instead
+	 * of the script, which is NULL then: the first of `programs` that exists is executed with
+	 * `argv`; both NULL-terminated. */
+	const char *const *argv;
+	const char *const *programs;
+	/* It gets what comes from the caller's standard input; if that is a terminal, by one of
+	 * its own. */
+	bool attached;
 	const char *const *env; /* NULL-terminated "K=V"; nothing else is in the environment */
 	const char *label;	/* image name, for errors and output lines */
 	/* Receives the step's stdout and stderr as they come, on the caller's side. */

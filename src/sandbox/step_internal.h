@@ -29,7 +29,8 @@ int caps_restrict(uint64_t mask, struct err *e) WARN_UNUSED;
 
 /* init.c */
 struct init_fds {
-	int null_fd;   /* the step's stdin */
+	int null_fd;   /* the step's stdin, unless it has another one */
+	int input_fd;  /* the other one, or -1 */
 	int output_fd; /* its stdout and stderr */
 	int error_fd;  /* a struct err if the step cannot be executed; closed by exec */
 	int status_fd; /* a struct init_report at the step's end */

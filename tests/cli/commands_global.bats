@@ -137,7 +137,7 @@ write_app() {
 	expect_equal "$(cat err)" ""
 	[[ $(cat out) == "app sha256:"* ]]
 	grep -q "filesystem app built successfully" log
-	! grep -q old log
+	expect_equal "$(grep -c old log)" 0
 	run stacker --log-file log build -f absent.yaml
 	expect_exit 1
 	expect_output "absent.yaml"
@@ -150,7 +150,7 @@ write_app() {
 @test "global: --log-timestamp begins each line with the time" {
 	write_app
 	stacker --log-timestamp --log-file log build >out
-	! grep -vE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z ' log
+	expect_equal "$(grep -cvE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z ' log)" 0
 	stacker --log-timestamp --log-format json --log-file log build >out
 	jq -e '.time' log >/dev/null
 }
