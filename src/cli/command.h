@@ -42,6 +42,7 @@ extern const struct command command_exec, command_chroot;
 extern const struct command command_grab;
 extern const struct command command_policy;
 extern const struct command command_inspect;
+extern const struct command command_lock;
 
 /* All of them, in the order of --help (commands.c). */
 extern const struct command *const commands[];

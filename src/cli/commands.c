@@ -7,6 +7,7 @@
 const struct command *const commands[] = {
 	&command_build,
 	&command_verify,
+	&command_lock,
 	&command_inspect,
 	&command_grab,
 	&command_exec,

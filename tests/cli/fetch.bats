@@ -9,19 +9,10 @@ setup() {
 	mkdir srv
 	head -c 100000 /dev/urandom >srv/data
 	HASH=$(sha256sum <srv/data | cut -d' ' -f1)
-	mkfifo hold
-	python3 "$REPO_LIB/fault_server.py" --root srv --log requests <hold >port 2>server.err 3>&- &
-	SERVER=$!
-	exec 9>hold # it serves until this closes
-	for _ in $(seq 100); do
-		[ ! -s port ] || break
-		sleep 0.05
-	done
-	URL=http://127.0.0.1:$(cat port)
+	start_fault_server srv
 }
 teardown() {
-	exec 9>&-
-	wait "$SERVER" 2>/dev/null || true
+	stop_fault_server
 	teardown_work
 }
 

@@ -166,3 +166,21 @@ expect_sound_blobs() {
 blob_count() {
 	find "${1:-.stacker/store}" -path '*/blobs/*' -type f 2>/dev/null | wc -l
 }
+
+# A server with faults that serves DIR: sets URL; what it is asked for goes to the file "requests".
+start_fault_server() {
+	mkfifo hold
+	python3 "$REPO_LIB/fault_server.py" --root "$1" --log requests <hold >port 2>server.err 3>&- &
+	SERVER=$!
+	exec 9>hold # it serves until this closes
+	for _ in $(seq 100); do
+		[ ! -s port ] || break
+		sleep 0.05
+	done
+	URL=http://127.0.0.1:$(cat port)
+}
+
+stop_fault_server() {
+	exec 9>&-
+	wait "$SERVER" 2>/dev/null || true
+}
