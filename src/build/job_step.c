@@ -17,6 +17,7 @@
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/path.h"
+#include "util/proc.h"
 #include "util/str.h"
 
 /* A step's output: whole to the log file, line by line to the user. */
@@ -233,7 +234,22 @@ int job_run_step(struct job *j, struct err *e)
 struct pack_job {
 	const struct job *job;
 	int out_fd;
+	unsigned cpus;
+	enum layer_compression compression;
 };
+
+static enum layer_compression compression_of(const struct recipe_image *r)
+{
+	switch (r->compression) {
+	case COMPRESSION_GZIP:
+		return LAYER_GZIP;
+	case COMPRESSION_NONE:
+		return LAYER_TAR;
+	case COMPRESSION_ZSTD:
+		return LAYER_ZSTD;
+	}
+	BUG_IF(true);
+}
 
 static int pack_prepare(void *ctx, struct err *e)
 {
@@ -273,7 +289,9 @@ static int pack_work(void *ctx, struct buf *reply, struct err *e)
 	const struct layer_pack_options options = {.upper_fd = upper,
 						   .lower_fd = lower,
 						   .epoch_s = j->epoch_s,
-						   .out_fd = pj->out_fd};
+						   .out_fd = pj->out_fd,
+						   .compression = pj->compression,
+						   .threads = pj->cpus};
 	struct layer_packed packed = {0};
 	if (check_size(j, upper, e) < 0 || layer_pack(&options, &packed, e) < 0)
 		return -1;
@@ -298,12 +316,33 @@ static int pack_failed(struct job *j, struct err *e)
 	return limit_reached(j, e);
 }
 
+/* The packer read hostile files; what it says of its output is checked, but for the diff_id of a
+ * compressed layer: whoever unpacks it, we first of all, checks that. */
+static int keep_packed(const struct pack_job *pj, const struct layer_packed *packed,
+		       struct result_layer *ret, struct err *e)
+{
+	const struct digest *expected = pj->compression == LAYER_TAR ? &packed->diff_id : NULL;
+	struct digest digest;
+	uint64_t size = 0;
+	if (store_stage_commit(&pj->job->c->store, pj->out_fd, expected,
+			       (int64_t)packed->blob_size, &digest, &size, e) < 0)
+		return -1;
+	ret->blob.media_type = mem_strdup(layer_media_type_of(pj->compression));
+	ret->blob.digest = digest;
+	ret->blob.size = size;
+	ret->diff_id = packed->diff_id;
+	return 0;
+}
+
 int job_pack(struct job *j, struct result_layer *ret, bool *ret_empty, struct err *e)
 {
 	AUTO_CLOSE int out = -1;
 	if (store_stage_open(&j->c->store, &out, e) < 0)
 		return -1;
-	struct pack_job pj = {.job = j, .out_fd = out};
+	struct pack_job pj = {.job = j,
+			      .out_fd = out,
+			      .cpus = proc_cpus(),
+			      .compression = compression_of(j->image->recipe)};
 	const struct roots_worker worker = {.c = j->c,
 					    .role = POLICY_PACKER,
 					    .prepare = pack_prepare,
@@ -326,15 +365,5 @@ int job_pack(struct job *j, struct result_layer *ret, bool *ret_empty, struct er
 	*ret_empty = packed.entries == 0;
 	if (*ret_empty)
 		return 0;
-	/* The packer read hostile files; what it says of its output is checked. */
-	struct digest digest;
-	uint64_t size = 0;
-	if (store_stage_commit(&j->c->store, out, &packed.diff_id, (int64_t)packed.size,
-			       &digest, &size, e) < 0)
-		return -1;
-	ret->blob.media_type = mem_strdup(OCI_LAYER_TAR_TYPE);
-	ret->blob.digest = digest;
-	ret->blob.size = size;
-	ret->diff_id = packed.diff_id;
-	return 0;
+	return keep_packed(&pj, &packed, ret, e);
 }

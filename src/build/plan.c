@@ -7,6 +7,7 @@
 
 #include "build/annotation.h"
 #include "build/limits.h"
+#include "image/compress.h"
 #include "image/layout.h"
 #include "inputs/local.h"
 #include "inputs/url.h"
@@ -199,6 +200,7 @@ static int evaluate(struct build_context *c, struct plan *p, struct plan_image *
 		.imports_len = r->imports.len,
 		.policy = c->policy_digest,
 		.source_date_epoch = image->file->stackerfile.source_date_epoch,
+		.zstd_version = compress_zstd_version(),
 		.annotations_namespace = is_default ? NULL : p->annotations_namespace,
 	};
 	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);

@@ -24,6 +24,7 @@ enum { COPY_BYTES = 256 * 1024 };
 
 struct packer {
 	const struct layer_pack_options *options;
+	struct compressor *out;
 	struct tar_writer tar;
 	struct map links; /* "dev:ino" -> the path that owns the data */
 	unsigned char *copy;
@@ -41,6 +42,7 @@ struct packer_dir {
 static void packer_cleanup(struct packer *p)
 {
 	tar_writer_cleanup(&p->tar);
+	compressor_close(&p->out);
 	map_cleanup(&p->links);
 	mem_free_cleanup(&p->copy);
 }
@@ -270,13 +272,19 @@ int layer_pack(const struct layer_pack_options *options, struct layer_packed *re
 {
 	AUTO(packer) p = {.options = options, .links = MAP_INIT(free)};
 	p.copy = mem_alloc(COPY_BYTES);
-	tar_writer_init(&p.tar, options->out_fd);
+	const struct compress_options out = {.fd = options->out_fd,
+					     .form = options->compression,
+					     .threads = options->threads};
+	if (compressor_open(&out, &p.out, e) < 0)
+		return -1;
+	tar_writer_init(&p.tar, p.out);
 	struct packer_dir root = {
 		.path = "",
 		.upper_fd = options->upper_fd,
 		.has_lower = options->lower_fd >= 0,
 	};
-	if (pack_dir(&p, &root, e) < 0 || tar_writer_finish(&p.tar, &p.counts.diff_id, e) < 0)
+	if (pack_dir(&p, &root, e) < 0 || tar_writer_finish(&p.tar, &p.counts.diff_id, e) < 0 ||
+	    compressor_finish(p.out, &p.counts.blob_size, e) < 0)
 		return -1;
 	p.counts.size = p.tar.size_bytes;
 	*ret = p.counts;

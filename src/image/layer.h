@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "image/unpack.h"
 #include "util/buf.h"
 #include "util/digest.h"
 
@@ -15,12 +16,15 @@ struct layer_pack_options {
 	int upper_fd;	 /* the overlay's upper directory itself, not the mount */
 	int lower_fd;	 /* the lower layers merged, or -1 if there are none */
 	int64_t epoch_s; /* mtimes above it are lowered to it */
-	int out_fd;	 /* receives the tar stream from offset 0 */
+	int out_fd;	 /* receives the blob from offset 0 */
+	enum layer_compression compression;
+	unsigned threads; /* to compress with; the bytes are the same for any number */
 };
 
 struct layer_packed {
 	struct digest diff_id; /* sha256 of the tar */
 	uint64_t size;	       /* bytes of the tar */
+	uint64_t blob_size;    /* bytes written: as many, or of them compressed */
 	uint64_t entries;      /* 0: nothing changed, no layer is needed */
 	uint64_t sockets_dropped;
 };

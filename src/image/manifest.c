@@ -14,6 +14,7 @@
 #include "util/json_write.h"
 #include "util/limits.h"
 #include "util/mem.h"
+#include "util/str.h"
 
 #define MANIFEST_INIT                                                                          \
 	{                                                                                      \
@@ -119,19 +120,24 @@ void manifest_write(const struct manifest *m, struct buf *out)
 	json_decref(root);
 }
 
+/* By value of enum layer_compression. */
+static const char *const layer_types[] = {
+	[LAYER_TAR] = OCI_LAYER_TAR_TYPE,
+	[LAYER_GZIP] = OCI_LAYER_GZIP_TYPE,
+	[LAYER_ZSTD] = OCI_LAYER_ZSTD_TYPE,
+};
+
+const char *layer_media_type_of(enum layer_compression compression)
+{
+	BUG_IF(compression >= ARRAY_LEN(layer_types));
+	return layer_types[compression];
+}
+
 int layer_compression_of(const char *media_type, enum layer_compression *ret, struct err *e)
 {
-	static const struct {
-		const char *media_type;
-		enum layer_compression compression;
-	} types[] = {
-		{OCI_LAYER_TAR_TYPE, LAYER_TAR},
-		{OCI_LAYER_GZIP_TYPE, LAYER_GZIP},
-		{OCI_LAYER_ZSTD_TYPE, LAYER_ZSTD},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-		if (strcmp(media_type, types[i].media_type) == 0) {
-			*ret = types[i].compression;
+	for (size_t i = 0; i < ARRAY_LEN(layer_types); i++) {
+		if (str_same(media_type, layer_types[i])) {
+			*ret = (enum layer_compression)i;
 			return 0;
 		}
 	}

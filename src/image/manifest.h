@@ -35,6 +35,7 @@ void manifest_cleanup(struct manifest *m);
 int manifest_parse(const char *text, size_t len, const char *what, struct manifest *ret,
 		   struct err *e) WARN_UNUSED;
 void manifest_write(const struct manifest *m, struct buf *out);
+const char *layer_media_type_of(enum layer_compression compression);
 /* ERR_INPUT "image/layer-type" for one that is not a tar layer. */
 int layer_compression_of(const char *media_type, enum layer_compression *ret,
 			 struct err *e) WARN_UNUSED;

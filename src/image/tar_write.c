@@ -11,7 +11,6 @@
 #include "util/buf.h"
 #include "util/limits.h"
 #include "util/mem.h"
-#include "util/path.h"
 #include "util/str.h"
 
 enum {
@@ -243,7 +242,7 @@ static int pax_records(struct buf *records, const struct tar_entry *entry, const
 static int writer_put(struct tar_writer *w, const void *bytes, size_t len, struct err *e)
 {
 	digest_stream_add(&w->hash, bytes, len);
-	return path_write_all(w->fd, bytes, len, "layer", e);
+	return compressor_add(w->out, bytes, len, e);
 }
 
 static int writer_flush(struct tar_writer *w, struct err *e)
@@ -320,10 +319,10 @@ static void check_entry(const struct tar_entry *entry)
 	BUG_IF(entry->uid > UINT32_MAX || entry->gid > UINT32_MAX || entry->size > INT64_MAX);
 }
 
-void tar_writer_init(struct tar_writer *w, int fd)
+void tar_writer_init(struct tar_writer *w, struct compressor *out)
 {
 	memset(w, 0, sizeof(*w));
-	w->fd = fd;
+	w->out = out;
 	w->pending = mem_alloc(PENDING_BYTES);
 	digest_stream_init(&w->hash, DIGEST_SHA256);
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "image/compress.h"
 #include "util/digest.h"
 #include "util/err.h"
 
@@ -45,7 +46,7 @@ struct tar_entry {
 };
 
 struct tar_writer {
-	int fd; /* borrowed; written from its current offset on */
+	struct compressor *out; /* borrowed */
 	struct digest_stream hash;
 	unsigned char *pending;
 	size_t pending_len;
@@ -54,7 +55,7 @@ struct tar_writer {
 	size_t padding;	       /* follows the content of the entry being written */
 };
 
-void tar_writer_init(struct tar_writer *w, int fd);
+void tar_writer_init(struct tar_writer *w, struct compressor *out);
 void tar_writer_cleanup(struct tar_writer *w); /* accepts a zeroed object */
 
 /* Writes the header. A FILE's `size` bytes of content must follow before the next entry.
@@ -66,7 +67,7 @@ int tar_writer_entry(struct tar_writer *w, const struct tar_entry *entry,
 int tar_writer_content(struct tar_writer *w, const void *bytes, size_t len,
 		       struct err *e) WARN_UNUSED;
 /* Ends the archive and gives the sha256 of the whole stream; its length is w->size_bytes. The
- * caller syncs and closes the fd. */
+ * caller finishes `out`. */
 int tar_writer_finish(struct tar_writer *w, struct digest *ret, struct err *e) WARN_UNUSED;
 
 #endif

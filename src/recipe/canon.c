@@ -176,6 +176,25 @@ static void set_imports(json_t *object, const struct recipe_image *image,
 	}
 }
 
+/* Written out or not, gzip is gzip. */
+static void set_compression(json_t *object, const struct recipe_image *image,
+			    const struct recipe_resolution *resolution)
+{
+	switch (image->compression) {
+	case COMPRESSION_GZIP:
+		return;
+	case COMPRESSION_NONE:
+		set_text(object, "compression", "none");
+		return;
+	case COMPRESSION_ZSTD:
+		BUG_IF(!resolution->zstd_version);
+		set_text(object, "compression", "zstd");
+		set_text(object, "zstd_version", resolution->zstd_version);
+		return;
+	}
+	err_bug("unknown compression", __FILE__, __LINE__);
+}
+
 int recipe_canon(const struct recipe_image *image, const struct recipe_resolution *resolution,
 		 struct buf *out, struct err *e)
 {
@@ -208,6 +227,7 @@ int recipe_canon(const struct recipe_image *image, const struct recipe_resolutio
 	set_volumes(o, &image->volumes);
 	set_text(o, "working_dir", image->working_dir);
 	set_text(o, "runtime_user", image->runtime_user);
+	set_compression(o, image, resolution);
 	if (json_write_profile(o, out, e) != 0)
 		return err_wrap(e, "recipe of image '%s'", image->name);
 	return 0;

@@ -232,3 +232,26 @@ int directive_build_only(const struct node *value, struct recipe_image *image, s
 {
 	return value_bool(value, "build_only", &image->build_only, e);
 }
+
+int directive_compression(const struct node *value, struct recipe_image *image, struct err *e)
+{
+	static const char *const names[] = {
+		[COMPRESSION_GZIP] = "gzip",
+		[COMPRESSION_NONE] = "none",
+		[COMPRESSION_ZSTD] = "zstd",
+	};
+	const char *text = NULL;
+
+	if (value_text(value, "compression", &text, e) != 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (str_same(text, names[i])) {
+			image->compression = (enum recipe_compression)i;
+			return 0;
+		}
+	}
+	AUTO_FREE char *shown = str_printable(text, strlen(text));
+
+	err_at(e, &value->pos, "recipe/bad-compression", "unknown compression '%s'", shown);
+	return err_hint(e, "it is 'gzip', 'zstd' or 'none'");
+}

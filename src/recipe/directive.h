@@ -33,5 +33,6 @@ directive_read directive_runtime_user;
 directive_read directive_os;
 directive_read directive_arch;
 directive_read directive_build_only;
+directive_read directive_compression;
 
 #endif

@@ -60,6 +60,13 @@ struct recipe_import {
 };
 struct recipe_import_vec VEC_OF(struct recipe_import);
 
+/* Of the layers that an image adds. */
+enum recipe_compression {
+	COMPRESSION_GZIP, /* unless another is asked for */
+	COMPRESSION_NONE,
+	COMPRESSION_ZSTD,
+};
+
 struct recipe_image {
 	char *name;
 	struct pos pos;
@@ -89,6 +96,7 @@ struct recipe_image {
 	char *os;	    /* default "linux" */
 	char *arch;	    /* OCI name; default of the running machine */
 	bool build_only;
+	enum recipe_compression compression;
 };
 struct recipe_image_vec VEC_OF(struct recipe_image);
 

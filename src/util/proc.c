@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -321,6 +322,15 @@ int proc_run_both(const char *const *first, const char *const *second, struct er
 	    helper_finish(&one, e) < 0)
 		return -1;
 	return helper_finish(&other, e);
+}
+
+unsigned proc_cpus(void)
+{
+	cpu_set_t set;
+	/* Fails where there are more than the set holds: then it is no matter how many. */
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return CPU_SETSIZE;
+	return (unsigned)CPU_COUNT(&set);
 }
 
 int proc_interrupt_fd(void)

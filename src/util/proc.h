@@ -40,6 +40,9 @@ int proc_run(const char *const *argv, struct err *e) WARN_UNUSED;
 int proc_run_both(const char *const *first, const char *const *second,
 		  struct err *e) WARN_UNUSED;
 
+/* How many CPUs this process may use. */
+unsigned proc_cpus(void);
+
 /* SIGINT and SIGTERM as an fd: blocks them and gives a signalfd; idempotent. Long waits poll
  * it. */
 int proc_interrupt_fd(void);

@@ -13,15 +13,27 @@
 
 struct written {
 	int fd;
+	struct compressor *out;
 	struct tar_writer w;
 };
+
+static struct compressor *open_plain(int fd)
+{
+	const struct compress_options options = {.fd = fd, .form = LAYER_TAR};
+	struct compressor *out = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(compressor_open(&options, &out, &e), 0);
+	return out;
+}
 
 static struct written start(void)
 {
 	struct written t = {.fd = memfd_create("tar", MFD_CLOEXEC)};
 
 	assert_true(t.fd >= 0);
-	tar_writer_init(&t.w, t.fd);
+	t.out = open_plain(t.fd);
+	tar_writer_init(&t.w, t.out);
 	return t;
 }
 
@@ -38,6 +50,7 @@ static void finish(struct written *t, struct digest *ret, struct buf *bytes)
 	assert_int_equal(lseek(t->fd, 0, SEEK_SET), 0);
 	assert_int_equal(path_read_fd(t->fd, "tar", bytes, &e), 0);
 	tar_writer_cleanup(&t->w);
+	compressor_close(&t->out);
 	close(t->fd);
 }
 
@@ -250,6 +263,7 @@ static void test_xattr_with_equals_is_refused(void **state)
 	expect_err(&e, ERR_INPUT, "layer/xattr-name");
 	assert_int_equal(t.w.size_bytes, 0);
 	tar_writer_cleanup(&t.w);
+	compressor_close(&t.out);
 	close(t.fd);
 }
 
@@ -325,6 +339,7 @@ static void test_misuse_is_a_bug(void **state)
 	expect_bug((void)!tar_writer_finish(&t.w, &d, &e));
 	expect_bug((void)!tar_writer_entry(&t.w, &file, &e));
 	tar_writer_cleanup(&t.w);
+	compressor_close(&t.out);
 	close(t.fd);
 }
 
@@ -337,10 +352,12 @@ static void test_full_disk_is_reported(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
-	tar_writer_init(&w, fd);
+	struct compressor *out = open_plain(fd);
+	tar_writer_init(&w, out);
 	assert_int_equal(tar_writer_finish(&w, &d, &e), -1);
 	expect_err(&e, ERR_SYSTEM, "system/call");
 	assert_int_equal(e.saved_errno, ENOSPC);
+	compressor_close(&out);
 	close(fd);
 }
 

@@ -12,7 +12,8 @@ struct resolved {
 
 static void resolve(const struct recipe_image *image, struct resolved *ret)
 {
-	*ret = (struct resolved){.r.source_date_epoch = RECIPE_DEFAULT_EPOCH};
+	*ret = (struct resolved){.r.source_date_epoch = RECIPE_DEFAULT_EPOCH,
+				 .r.zstd_version = "1.2.3"};
 	digest_bytes(DIGEST_SHA256, "policy", 6, &ret->r.policy);
 	if (image->from != FROM_SCRATCH)
 		digest_bytes(DIGEST_SHA256, "base", 4, &ret->r.base);
@@ -105,6 +106,8 @@ static const char *const changes[][2] = {
 	{FROM "os: linux", FROM "os: darwin"},
 	{FROM "arch: amd64", FROM "arch: arm64"},
 	{FROM "build_only: false", FROM "build_only: true"},
+	{FROM "compression: gzip", FROM "compression: zstd"},
+	{FROM "compression: zstd", FROM "compression: none"},
 	{"from: {type: scratch}", "from: {type: built, tag: b}"},
 	{"from: {type: built, tag: b}", "from: {type: oci, url: 'o:t'}"},
 	{"from: {type: tar, url: x}", "from: {type: oci, url: 'o:t'}"},
@@ -171,6 +174,7 @@ static const char *const changes[][2] = {
 /* The two of a row must give the same recipe. */
 static const char *const no_changes[][2] = {
 	{FROM, FROM "os: linux, arch: amd64, build_only: false"},
+	{FROM, FROM "compression: gzip"},
 	{FROM, FROM "imports: [], run: '', labels: {}, cmd: ~, volumes: []"},
 	{FROM "run: x", FROM "\n  run: [x], # why\n  "},
 	{FROM "run: x", "run: 'x', from: {type: scratch}"},
@@ -180,8 +184,7 @@ static const char *const no_changes[][2] = {
 	{FROM "imports: [x]", FROM "imports: x"},
 	{FROM "import: [], bom: {generate: true}, overlay_dirs: []", FROM},
 	{FROM "overlay_dirs: [{source: d}]", FROM "overlay_dirs: [{source: e/, dest: /}]"},
-	{FROM "overlay_dirs: [{source: d, dest: /x}]",
-	 FROM "imports: [{path: d/, dest: /x}]"},
+	{FROM "overlay_dirs: [{source: d, dest: /x}]", FROM "imports: [{path: d/, dest: /x}]"},
 	{FROM "imports: [d/x]", FROM "imports: [/e/f/x]"},
 	{FROM "imports: [d/]", FROM "imports: [../e/]"},
 	{FROM "imports: [x]", FROM "imports: [{path: x, " PIN "}]"},
@@ -276,6 +279,25 @@ static void test_everything_resolved_is_part_of_it(void **state)
 	assert_string_not_equal(before, other_epoch);
 }
 
+static void test_version_of_zstd_is_part_of_what_it_compresses(void **state)
+{
+	(void)state;
+	static const char *const compressions[] = {"zstd", "gzip", "none"};
+
+	for (size_t i = 0; i < ARRAY_LEN(compressions); i++) {
+		AUTO_FREE char *text = mem_printf("a: {from: {type: scratch}, compression: %s}",
+						  compressions[i]);
+		AUTO(stackerfile) s = expect_parses(text);
+		struct resolved r;
+
+		resolve(&s.images.items[0], &r);
+		AUTO_FREE char *before = canon(&s.images.items[0], &r.r);
+		r.r.zstd_version = "1.2.4";
+		AUTO_FREE char *after = canon(&s.images.items[0], &r.r);
+		assert_int_equal(strcmp(before, after) != 0, i == 0);
+	}
+}
+
 static void test_too_big_is_named(void **state)
 {
 	(void)state;
@@ -299,6 +321,7 @@ int main(void)
 		cmocka_unit_test(test_what_changes_no_bytes_does_not),
 		cmocka_unit_test(test_the_name_is_part_of_it),
 		cmocka_unit_test(test_everything_resolved_is_part_of_it),
+		cmocka_unit_test(test_version_of_zstd_is_part_of_what_it_compresses),
 		cmocka_unit_test(test_too_big_is_named),
 	};
 

@@ -118,6 +118,9 @@ static void test_wrong_types_say_what_is_expected(void **state)
 		{"  build_only: 'true'", "recipe/wrong-type", "not the text 'true'"},
 		{"  build_only: True", "recipe/wrong-type", "not 'True'"},
 		{"  build_only: [true]", "recipe/wrong-type", "'build_only' must be a scalar"},
+		{"  compression: gz", "recipe/bad-compression", "unknown compression 'gz'"},
+		{"  compression: [zstd]", "recipe/wrong-type",
+		 "'compression' must be a scalar"},
 	};
 
 	(void)state;
