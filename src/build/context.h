@@ -19,6 +19,7 @@ struct build_dirs {
 	const char *state; /* --stacker-dir */
 	const char *roots; /* --roots-dir */
 	const char *oci;   /* --oci-dir */
+	const char *work;  /* --work-dir, or NULL; only told to stackerfiles */
 };
 
 struct build_context {

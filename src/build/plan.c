@@ -247,7 +247,8 @@ int plan_make(struct build_context *c, const struct plan_options *options, struc
 {
 	const struct project_options project = {.files = options->files,
 						.files_len = options->files_len,
-						.default_arch = build_machine_arch()};
+						.default_arch = build_machine_arch(),
+						.substitutions = options->substitutions};
 	const char *name_space = options->annotations_namespace ? options->annotations_namespace
 								: ANNOTATION_NAMESPACE;
 	if (annotation_namespace_check(name_space, e) < 0 ||

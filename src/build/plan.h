@@ -49,7 +49,8 @@ struct plan_options {
 	size_t files_len;
 	const char *const *names; /* the wanted images; none: all, also of prerequisites */
 	size_t names_len;
-	const char *annotations_namespace; /* NULL: ANNOTATION_NAMESPACE */
+	const char *annotations_namespace;	      /* NULL: ANNOTATION_NAMESPACE */
+	const struct substitution_vec *substitutions; /* for all stackerfiles; or NULL */
 };
 
 /* Errors: those of project_read(); an unknown name is ERR_USAGE "build/no-such-image" with the

@@ -103,8 +103,12 @@ static int parse(struct project_file *f, const struct project_options *options, 
 		return -1;
 	if (read_lock(f, e) < 0)
 		return -1;
-	return stackerfile_read(buf_text(&text), text.len, f->path, options->default_arch,
-				&f->stackerfile, e);
+	const struct stackerfile_source source = {.text = buf_text(&text),
+						  .len = text.len,
+						  .file = f->path,
+						  .default_arch = options->default_arch,
+						  .substitutions = options->substitutions};
+	return stackerfile_read(&source, &f->stackerfile, e);
 }
 
 static size_t find(const struct project *p, const char *absolute)

@@ -36,8 +36,9 @@ void project_cleanup(struct project *p);
 struct project_options {
 	const char *const *files; /* at least one */
 	size_t files_len;
-	const char *default_arch; /* OCI name of the machine's */
-	bool leave_unpinned;	  /* read locks, but do not apply them: to make a new one */
+	const char *default_arch;		      /* OCI name of the machine's */
+	const struct substitution_vec *substitutions; /* for all of them; or NULL */
+	bool leave_unpinned; /* read locks, but do not apply them: to make a new one */
 };
 
 /* Reads them, orders files and images, and settles pins: a file's own lock comes first, then

@@ -1,12 +1,12 @@
 /* stacker build */
 #include <stdio.h>
 
-#include "build/annotation.h"
 #include "build/build.h"
 #include "build/evidence.h"
 #include "build/shell.h"
 #include "cli/command.h"
 #include "cli/evidence.h"
+#include "cli/plan_args.h"
 #include "recipe/words.h"
 #include "util/json_write.h"
 #include "util/limits.h"
@@ -15,9 +15,8 @@
 
 struct build_command {
 	struct build_options options;
-	const char *file;
+	struct plan_args args;
 	struct strvec names;
-	const char *annotations_namespace;
 	bool json;
 	bool evidence;
 	const char *on_failure; /* --on-run-failure */
@@ -35,6 +34,7 @@ static void build_command_cleanup(struct build_command *b)
 {
 	strvec_cleanup(&b->names);
 	strvec_cleanup(&b->failure_words);
+	plan_args_cleanup(&b->args);
 	json_decref(b->results);
 	buf_cleanup(&b->out);
 }
@@ -98,8 +98,7 @@ static void report(void *ctx, const struct build_done *d)
 }
 
 static const struct opt options[] = {
-	{"stacker-file", 'f', OPT_TEXT, offsetof(struct build_command, file), "FILE",
-	 "the stackerfile (default: stacker.yaml)"},
+	PLAN_ARGS_FILE_OPTION(struct build_command, args),
 	{"image", 'A', OPT_TEXTS, offsetof(struct build_command, names), "IMAGE",
 	 "build only this image and what it needs; may be repeated"},
 	{"hermetic", 0, OPT_ACCEPTED, 0, NULL,
@@ -116,10 +115,7 @@ static const struct opt options[] = {
 	{"evidence", 0, OPT_FLAG, offsetof(struct build_command, evidence), NULL,
 	 "show what each step tried that it could not do, the limits it reached and what isolated "
 	 "it; with --json, also in the results"},
-	{"annotations-namespace", 0, OPT_TEXT,
-	 offsetof(struct build_command, annotations_namespace), "NAMESPACE",
-	 "what the keys of stacker's own annotations begin with (default: " ANNOTATION_NAMESPACE
-	 "); part of the recipe"},
+	PLAN_ARGS_OPTIONS(struct build_command, args),
 	{"json", 0, OPT_FLAG, offsetof(struct build_command, json), NULL,
 	 "print the results as JSON"},
 	{0},
@@ -163,7 +159,7 @@ static int run_build(const struct cli *cli, const struct command *self, int argc
 {
 	AUTO(build_command)
 	b = {.options = {.env_epoch = cli->env_epoch},
-	     .file = "stacker.yaml",
+	     .args = PLAN_ARGS_INIT,
 	     .results = json_array(),
 	     .out = BUF_INIT(LIMIT_JSON_CANON_BYTES)};
 	int status = command_options(self, argc, argv, &b, NULL);
@@ -172,13 +168,11 @@ static int run_build(const struct cli *cli, const struct command *self, int argc
 	status = prepare_failure_shell(cli, self, &b);
 	if (status >= 0)
 		return status;
-	b.options.plan =
-		(struct plan_options){.files = &b.file,
-				      .files_len = 1,
-				      .names = (const char *const *)b.names.items,
-				      .names_len = b.names.len,
-				      .annotations_namespace = b.annotations_namespace};
 	struct err e = ERR_INIT;
+	if (plan_args_read(cli, &b.args, &b.options.plan, &e) < 0)
+		return command_failed(&e);
+	b.options.plan.names = (const char *const *)b.names.items;
+	b.options.plan.names_len = b.names.len;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	b.context = &c;
 	if (command_context_open(cli, &c, &e) < 0)

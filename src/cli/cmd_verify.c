@@ -1,8 +1,8 @@
 /* stacker verify */
 #include <stdio.h>
 
-#include "build/annotation.h"
 #include "cli/command.h"
+#include "cli/plan_args.h"
 #include "util/limits.h"
 #include "util/mem.h"
 #include "util/str.h"
@@ -62,22 +62,22 @@ static void print_image(const struct verify_image *image, struct buf *out)
 
 struct verify_command {
 	struct verify_options options;
-	const char *file;
-	const char *annotations_namespace;
+	struct plan_args args;
 	bool json;
 };
 
 static const struct opt options[] = {
-	{"stacker-file", 'f', OPT_TEXT, offsetof(struct verify_command, file), "FILE",
-	 "the stackerfile (default: stacker.yaml)"},
-	{"annotations-namespace", 0, OPT_TEXT,
-	 offsetof(struct verify_command, annotations_namespace), "NAMESPACE",
-	 "what the keys of stacker's own annotations begin with (default: " ANNOTATION_NAMESPACE
-	 "); part of the recipe"},
+	PLAN_ARGS_FILE_OPTION(struct verify_command, args),
+	PLAN_ARGS_OPTIONS(struct verify_command, args),
 	{"json", 0, OPT_FLAG, offsetof(struct verify_command, json), NULL,
 	 "print the whole report as JSON"},
 	{0},
 };
+
+static void verify_command_cleanup(struct verify_command *v)
+{
+	plan_args_cleanup(&v->args);
+}
 
 static int fail(const struct err *e)
 {
@@ -87,19 +87,17 @@ static int fail(const struct err *e)
 
 static int run_verify(const struct cli *cli, const struct command *self, int argc, char **argv)
 {
-	struct verify_command v = {.file = "stacker.yaml",
-				   .options = {.progress = show_progress}};
+	AUTO(verify_command)
+	v = {.args = PLAN_ARGS_INIT, .options = {.progress = show_progress}};
 	struct command_args args;
 	int status = command_options(self, argc, argv, &v, &args);
 	if (status >= 0)
 		return status;
-	v.options.plan =
-		(struct plan_options){.files = &v.file,
-				      .files_len = 1,
-				      .names = args.items,
-				      .names_len = args.len,
-				      .annotations_namespace = v.annotations_namespace};
 	struct err e = ERR_INIT;
+	if (plan_args_read(cli, &v.args, &v.options.plan, &e) < 0)
+		return fail(&e);
+	v.options.plan.names = args.items;
+	v.options.plan.names_len = args.len;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	AUTO(verify_report) report = {0};
 	if (command_context_open(cli, &c, &e) < 0 ||

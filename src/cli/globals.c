@@ -154,7 +154,8 @@ int globals_apply(struct globals *g, struct cli *ret, struct err *e)
 	if (conf_read(g->config, &home, &g->conf, e) < 0 || set_directories(g, e) < 0)
 		return -1;
 	*ret = (struct cli){
-		.dirs = {.state = g->state_path, .roots = g->roots_path, .oci = g->oci_path},
+		.dirs = {.state = g->state_path, .roots = g->roots_path, .oci = g->oci_path,
+			 .work = g->work ? g->work : g->conf.work_dir},
 		.terminal = isatty(g->log_fd >= 0 ? g->log_fd : STDERR_FILENO) && !g->quiet &&
 			    !g->no_progress,
 		.progress = g->progress,

@@ -1,4 +1,4 @@
-/* From text to images: the document's top level, image names, defaults. */
+/* From text to images: substitution, the document's top level, image names, defaults. */
 #include "recipe/stackerfile.h"
 
 #include <stdlib.h>
@@ -54,26 +54,6 @@ void stackerfile_cleanup(struct stackerfile *s)
 		free(s->prerequisites.items[i].path);
 	vec_free(&s->prerequisites);
 	yaml_document_cleanup(&s->document);
-}
-
-/* Substitution works on the raw text, comments included, so that is where it is looked for. */
-static int refuse_substitution(const char *text, size_t len, const char *file, struct err *e)
-{
-	enum { SHOWN_MAX = 60 };
-	const char *at = memmem(text, len, "${{", 3);
-
-	if (!at)
-		return 0;
-	size_t left = len - (size_t)(at - text);
-	const char *end = memmem(at, left, "}}", 2);
-	size_t shown_len = end ? (size_t)(end - at) + 2 : left;
-	AUTO_FREE char *shown =
-		str_printable(at, shown_len < SHOWN_MAX ? shown_len : SHOWN_MAX);
-	struct pos pos = yaml_text_pos(text, (size_t)(at - text), file);
-
-	err_at(e, &pos, "recipe/not-yet", "substitution '%s' is not supported by this version",
-	       shown);
-	return err_hint(e, "write the value itself");
 }
 
 static bool is_alnum(char c)
@@ -229,20 +209,38 @@ static int read_root(const struct node *root, const char *default_arch, struct s
 	return err_hint(e, "add one, for example 'NAME: {from: {type: scratch}}'");
 }
 
-int stackerfile_read(const char *text, size_t len, const char *file, const char *default_arch,
-		     struct stackerfile *ret, struct err *e)
+/* Positions are those before substitution. */
+static int parse_yaml(const struct stackerfile_source *source, struct yaml_document *ret,
+		      struct err *e)
+{
+	AUTO(buf) text = BUF_INIT(LIMIT_STACKERFILE_BYTES);
+	AUTO(text_places) places = {0};
+
+	if (yaml_text_check(source->text, source->len, source->file, e) != 0 ||
+	    substitute(source->substitutions, (struct str){source->text, source->len},
+		       source->file, &text, &places, e) != 0)
+		return -1;
+	const struct yaml_source yaml = {.text = buf_text(&text),
+					 .len = text.len,
+					 .file = source->file,
+					 .places = places.items,
+					 .places_len = places.len,
+					 .aliases = true};
+	return yaml_parse_source(&yaml, ret, e);
+}
+
+int stackerfile_read(const struct stackerfile_source *source, struct stackerfile *ret,
+		     struct err *e)
 {
 	AUTO(stackerfile) s = {0};
 
-	if (len <= LIMIT_STACKERFILE_BYTES && refuse_substitution(text, len, file, e) != 0)
-		return -1;
-	if (yaml_parse(text, len, file, &s.document, e) != 0) {
+	if (parse_yaml(source, &s.document, e) != 0) {
 		/* Upstream's words; keys of the top level are image names. */
 		if (str_same(e->id, "yaml/duplicate-key") && e->column == 1)
 			err_wrap(e, "duplicate layer name");
 		return -1;
 	}
-	if (read_root(s.document.root, default_arch, &s, e) != 0)
+	if (read_root(s.document.root, source->default_arch, &s, e) != 0)
 		return -1;
 	*ret = s;
 	s = (struct stackerfile){0};
@@ -260,8 +258,11 @@ int stackerfile_parse(const char *text, size_t len, const char *file, const char
 	AUTO(stackerfile) s = {0};
 	const struct pin_locks none = {0};
 
-	if (stackerfile_read(text, len, file, default_arch, &s, e) != 0 ||
-	    pin_settle_all(&s, &none, e) != 0 || stackerfile_order(&s, NULL, e) != 0)
+	const struct stackerfile_source source = {
+		.text = text, .len = len, .file = file, .default_arch = default_arch};
+
+	if (stackerfile_read(&source, &s, e) != 0 || pin_settle_all(&s, &none, e) != 0 ||
+	    stackerfile_order(&s, NULL, e) != 0)
 		return -1;
 	*ret = s;
 	s = (struct stackerfile){0};

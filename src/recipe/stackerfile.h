@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "recipe/limits.h"
+#include "recipe/substitute.h"
 #include "recipe/yaml.h"
 #include "util/digest.h"
 #include "util/map.h"
@@ -118,16 +119,25 @@ struct stackerfile {
 };
 void stackerfile_cleanup(struct stackerfile *s);
 
+/* What a stackerfile is made from. */
+struct stackerfile_source {
+	const char *text;
+	size_t len;
+	const char *file;			      /* the name that errors show */
+	const char *default_arch;		      /* OCI name of the running machine's */
+	const struct substitution_vec *substitutions; /* or NULL */
+};
+
 /* Everything but order and pins: images stay as in the file, since what they need may be in
- * another one, and URLs may lack hashes, which a lock may have (pin.h). Errors: ERR_RECIPE "recipe/...". A directive of a later issue is "recipe/not-yet". `file`
- * is the name that errors show; `default_arch` the OCI name of the running machine. */
-int stackerfile_read(const char *text, size_t len, const char *file, const char *default_arch,
-		     struct stackerfile *ret, struct err *e) WARN_UNUSED;
+ * another one, and URLs may lack hashes, which a lock may have (pin.h). Errors: ERR_RECIPE
+ * "recipe/...". A directive of a later issue is "recipe/not-yet". */
+int stackerfile_read(const struct stackerfile_source *source, struct stackerfile *ret,
+		     struct err *e) WARN_UNUSED;
 /* Puts the images in build order. The keys of `elsewhere` (may be NULL) are the images of
  * prerequisites, which count as built. */
 int stackerfile_order(struct stackerfile *s, const struct map *elsewhere,
 		      struct err *e) WARN_UNUSED;
-/* All of it, for a stackerfile without prerequisites and lock. */
+/* All of it, for a stackerfile without prerequisites, substitutions and lock. */
 int stackerfile_parse(const char *text, size_t len, const char *file, const char *default_arch,
 		      struct stackerfile *ret, struct err *e) WARN_UNUSED;
 const struct recipe_image *stackerfile_find(const struct stackerfile *s, const char *name);

@@ -6,6 +6,7 @@
  */
 #include "recipe/yaml.h"
 
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "util/limits.h"
 #include "util/mem.h"
 #include "util/str.h"
+#include "util/vec.h"
 
 /* An open collection. The node hangs in the tree already, so one node_free frees all. */
 struct frame {
@@ -23,10 +25,19 @@ struct frame {
 	struct node *key; /* mapping: owned, waits for its value */
 };
 
+struct anchor {
+	char *name;
+	const struct node *node; /* in the tree */
+};
+struct anchor_vec VEC_OF(struct anchor);
+
 struct builder {
-	const char *text;
+	const struct yaml_source *source;
+	const char *text; /* the source's */
 	size_t len;
-	const char *file;
+	const char *file; /* the document's: positions outlive the source */
+	struct anchor_vec anchors;
+	size_t aliased_nodes, aliased_bytes;
 	struct node *root;
 	struct frame open[LIMIT_YAML_DEPTH];
 	size_t depth;
@@ -42,10 +53,21 @@ static void builder_cleanup(struct builder *b)
 	for (size_t i = 0; i < b->depth; i++)
 		node_free(b->open[i].key);
 	node_free(b->root);
+	for (size_t i = 0; i < b->anchors.len; i++)
+		free(b->anchors.items[i].name);
+	vec_free(&b->anchors);
 }
 
 static struct pos pos_of(const struct builder *b, const yaml_mark_t *mark)
 {
+	const struct yaml_source *s = b->source;
+
+	if (s->places) {
+		BUG_IF(s->places_len == 0);
+		size_t at = mark->index < s->places_len ? mark->index : s->places_len - 1;
+
+		return (struct pos){b->file, s->places[at].line, s->places[at].column};
+	}
 	return (struct pos){
 		.file = b->file,
 		.line = (uint32_t)mark->line + 1,
@@ -117,22 +139,6 @@ static int attach(struct builder *b, struct node *n, struct err *e)
 	return 0;
 }
 
-static int open_collection(struct builder *b, enum node_kind kind, const yaml_mark_t *mark,
-			   struct err *e)
-{
-	struct pos pos = pos_of(b, mark);
-	struct node *n;
-
-	if (b->depth == LIMIT_YAML_DEPTH) {
-		return err_at(e, &pos, "yaml/too-deep", "nested more than %d levels deep",
-			      LIMIT_YAML_DEPTH);
-	}
-	if (new_node(b, kind, mark, &n, e) != 0 || attach(b, n, e) != 0)
-		return -1;
-	b->open[b->depth++] = (struct frame){.node = n};
-	return 0;
-}
-
 static int compare_keys(const void *a, const void *b)
 {
 	const struct node *x = *(const struct node *const *)a;
@@ -199,8 +205,8 @@ static int refuse_decoration(const struct builder *b, const yaml_mark_t *mark,
 {
 	struct pos pos = pos_of(b, mark);
 
-	if (anchor) {
-		err_at(e, &pos, "yaml/anchor", "anchors are not supported");
+	if (anchor && !b->source->aliases) {
+		err_at(e, &pos, "yaml/anchor", "anchors are not supported here");
 		return err_hint(e, "write the value out where it is needed");
 	}
 	if (tagged) {
@@ -210,6 +216,134 @@ static int refuse_decoration(const struct builder *b, const yaml_mark_t *mark,
 	return 0;
 }
 
+/* `&a ! text`: skips the anchor, where begins_with_bang() has moved the cursor, and what may
+ * stand between. */
+static bool bang_after_anchor(const struct builder *b)
+{
+	size_t at = b->cursor_byte;
+
+	while (at < b->len && !strchr(" \t\r\n", b->text[at]))
+		at++;
+	while (at < b->len && strchr(" \t\r\n#", b->text[at])) {
+		bool comment = b->text[at] == '#';
+
+		while (comment && at < b->len && b->text[at] != '\n')
+			at++;
+		at += at < b->len;
+	}
+	return at < b->len && b->text[at] == '!';
+}
+
+/* A later anchor of the same name takes its place, as YAML has it. */
+static int remember(struct builder *b, const void *name, const struct node *node, struct err *e)
+{
+	if (!name)
+		return 0;
+	if (b->anchors.len == LIMIT_YAML_ANCHORS)
+		return err_at(e, &node->pos, "yaml/too-many-anchors",
+			      "more than %d anchors in one file", LIMIT_YAML_ANCHORS);
+	const struct anchor anchor = {.name = mem_strdup(name), .node = node};
+	vec_push(&b->anchors, anchor);
+	return 0;
+}
+
+static int open_collection(struct builder *b, enum node_kind kind, const yaml_mark_t *mark,
+			   const void *anchor, struct err *e)
+{
+	struct pos pos = pos_of(b, mark);
+	struct node *n;
+
+	if (b->depth == LIMIT_YAML_DEPTH) {
+		return err_at(e, &pos, "yaml/too-deep", "nested more than %d levels deep",
+			      LIMIT_YAML_DEPTH);
+	}
+	if (new_node(b, kind, mark, &n, e) != 0 || attach(b, n, e) != 0)
+		return -1;
+	b->open[b->depth++] = (struct frame){.node = n};
+	return remember(b, anchor, n, e);
+}
+
+static const struct node *find_anchor(const struct builder *b, const char *name)
+{
+	for (size_t i = b->anchors.len; i-- > 0;)
+		if (str_same(b->anchors.items[i].name, name))
+			return b->anchors.items[i].node;
+	return NULL;
+}
+
+static int count_alias(struct builder *b, const struct node *n, const struct pos *pos,
+		       struct err *e)
+{
+	b->aliased_bytes += n->text ? strlen(n->text) : 0;
+	if (++b->aliased_nodes <= LIMIT_YAML_ALIASED_NODES &&
+	    b->aliased_bytes <= LIMIT_YAML_ALIASED_BYTES)
+		return 0;
+	err_at(e, pos, "yaml/too-many-aliases",
+	       "aliases stand for more than %d values or %" PRIu64 " bytes",
+	       LIMIT_YAML_ALIASED_NODES, (uint64_t)LIMIT_YAML_ALIASED_BYTES);
+	return err_hint(e, "repeat less, or write values out");
+}
+
+/* `depth` is how deep the copy will lie. The tree hangs together at any moment. */
+static int copy_node(struct builder *b, const struct node *from, size_t depth,
+		     const struct pos *alias, struct node **ret, struct err *e)
+{
+	if (depth > LIMIT_YAML_DEPTH)
+		return err_at(e, alias, "yaml/too-deep", "nested more than %d levels deep",
+			      LIMIT_YAML_DEPTH);
+	if (count_alias(b, from, alias, e) != 0)
+		return -1;
+	struct node *n = mem_zalloc(1, sizeof(*n));
+
+	*ret = n;
+	n->kind = from->kind;
+	n->pos = from->pos;
+	n->quoted = from->quoted;
+	n->text = from->text ? mem_strdup(from->text) : NULL;
+	if (from->len == 0)
+		return 0;
+	n->items = mem_zalloc(from->len, sizeof(*n->items));
+	n->keys = from->keys ? mem_zalloc(from->len, sizeof(*n->keys)) : NULL;
+	n->len = from->len;
+	for (size_t i = 0; i < from->len; i++) {
+		if (n->keys && copy_node(b, from->keys[i], 0, alias, &n->keys[i], e) != 0)
+			return -1;
+		if (copy_node(b, from->items[i], depth + 1, alias, &n->items[i], e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int on_alias(struct builder *b, const yaml_event_t *event, struct err *e)
+{
+	const char *name = (const char *)event->data.alias.anchor;
+	struct pos pos = pos_of(b, &event->start_mark);
+	AUTO_FREE char *shown = str_printable(name, strlen(name));
+
+	if (refuse_decoration(b, &event->start_mark, name, false, e) != 0)
+		return -1;
+	const struct node *from = find_anchor(b, name);
+
+	if (!from) {
+		err_at(e, &pos, "yaml/unknown-alias", "no anchor '&%s' before '*%s'", shown,
+		       shown);
+		return err_hint(e, "quote a text that begins with '*'");
+	}
+	for (size_t i = 0; i < b->depth; i++) {
+		if (b->open[i].node == from)
+			return err_at(e, &pos, "yaml/alias-cycle",
+				      "alias '*%s' stands inside of what it stands for", shown);
+	}
+	struct node *copy = NULL;
+	size_t depth = b->depth + (from->kind != NODE_SCALAR);
+
+	if (copy_node(b, from, depth, &pos, &copy, e) != 0) {
+		node_free(copy);
+		return -1;
+	}
+	return attach(b, copy, e);
+}
+
 static int on_scalar(struct builder *b, const yaml_event_t *event, struct err *e)
 {
 	bool quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
@@ -217,6 +351,8 @@ static int on_scalar(struct builder *b, const yaml_event_t *event, struct err *e
 		      begins_with_bang(b, &event->start_mark);
 	struct node *n;
 
+	if (event->data.scalar.anchor && !quoted)
+		tagged = tagged || bang_after_anchor(b);
 	if (refuse_decoration(b, &event->start_mark, event->data.scalar.anchor, tagged, e) != 0)
 		return -1;
 	if (memchr(event->data.scalar.value, '\0', event->data.scalar.length)) {
@@ -229,7 +365,9 @@ static int on_scalar(struct builder *b, const yaml_event_t *event, struct err *e
 	n->quoted = quoted;
 	n->text =
 		mem_strndup((const char *)event->data.scalar.value, event->data.scalar.length);
-	return attach(b, n, e);
+	if (attach(b, n, e) != 0)
+		return -1;
+	return remember(b, event->data.scalar.anchor, n, e);
 }
 
 static int on_document(struct builder *b, const yaml_event_t *event, struct err *e)
@@ -263,19 +401,21 @@ static int on_event(struct builder *b, const yaml_event_t *event, struct err *e)
 	case YAML_DOCUMENT_START_EVENT:
 		return on_document(b, event, e);
 	case YAML_ALIAS_EVENT:
-		return refuse_decoration(b, mark, event->data.alias.anchor, false, e);
+		return on_alias(b, event, e);
 	case YAML_SCALAR_EVENT:
 		return on_scalar(b, event, e);
 	case YAML_SEQUENCE_START_EVENT:
 		if (refuse_decoration(b, mark, event->data.sequence_start.anchor,
 				      event->data.sequence_start.tag, e) != 0)
 			return -1;
-		return open_collection(b, NODE_SEQUENCE, mark, e);
+		return open_collection(b, NODE_SEQUENCE, mark,
+				       event->data.sequence_start.anchor, e);
 	case YAML_MAPPING_START_EVENT:
 		if (refuse_decoration(b, mark, event->data.mapping_start.anchor,
 				      event->data.mapping_start.tag, e) != 0)
 			return -1;
-		return open_collection(b, NODE_MAPPING, mark, e);
+		return open_collection(b, NODE_MAPPING, mark, event->data.mapping_start.anchor,
+				       e);
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
 		return close_collection(b, e);
@@ -337,17 +477,26 @@ void yaml_document_cleanup(struct yaml_document *d)
 	*d = (struct yaml_document){0};
 }
 
-int yaml_parse(const char *text, size_t len, const char *file, struct yaml_document *ret,
-	       struct err *e)
+int yaml_parse_source(const struct yaml_source *source, struct yaml_document *ret,
+		      struct err *e)
 {
-	if (yaml_text_check(text, len, file, e) != 0)
+	if (yaml_text_check(source->text, source->len, source->file, e) != 0)
 		return -1;
-	AUTO_FREE char *owned_file = mem_strdup(file);
-	AUTO(builder) b = {.text = text, .len = len, .file = owned_file};
+	AUTO_FREE char *owned_file = mem_strdup(source->file);
+	AUTO(builder)
+	b = {.source = source, .text = source->text, .len = source->len, .file = owned_file};
 
 	if (build(&b, e) != 0)
 		return -1;
 	ret->root = TAKE_PTR(b.root);
 	ret->file = TAKE_PTR(owned_file);
 	return 0;
+}
+
+int yaml_parse(const char *text, size_t len, const char *file, struct yaml_document *ret,
+	       struct err *e)
+{
+	const struct yaml_source source = {.text = text, .len = len, .file = file};
+
+	return yaml_parse_source(&source, ret, e);
 }

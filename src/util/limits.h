@@ -21,6 +21,12 @@
 #define LIMIT_INDEX_BYTES (8 * MIB)
 #define LIMIT_INDEX_ENTRIES 1000
 #define LIMIT_INDEX_DEPTH 2
+#define LIMIT_YAML_ANCHORS 1000
+/* Values and bytes that aliases copy, of one file: an alias of aliases multiplies ("billion
+ * laughs"), and a file of LIMIT_STACKERFILE_BYTES needs no more. */
+#define LIMIT_YAML_ALIASED_NODES 10000
+#define LIMIT_YAML_ALIASED_BYTES (1 * MIB)
+#define LIMIT_SUBSTITUTIONS 1024 /* each is one pass over the file */
 /* Evaluated recipes */
 #define LIMIT_IMAGES 4096	   /* of one build; issue-scale is 500 */
 #define LIMIT_STACKERFILES 256	   /* of one build; sorting them costs its square */

@@ -59,7 +59,7 @@ refuse() {
 @test "errors: YAML that means two things is refused" {
 	for text in 'a: {from: {type: scratch}}
 a: {from: {type: scratch}}' 'a: &x {from: {type: scratch}}
-b: *x' 'a: {from: {type: scratch}}
+b: {<<: *x}' 'a: {from: {type: scratch}}
 ---
 b: {from: {type: scratch}}' 'a: !!map {from: {type: scratch}}'; do
 		printf '%s\n' "$text" >stacker.yaml

@@ -36,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (yaml_parse((const char *)data, size, "f", &document, &e) != 0) {
 		BUG_IF(e.code != ERR_RECIPE || document.root);
-		return 0;
+		e = (struct err)
+			ERR_INIT; /* a stackerfile may have aliases, so it may still be one */
 	}
 	if (stackerfile_parse((const char *)data, size, "f", "amd64", &s, &e) != 0) {
 		BUG_IF(e.code != ERR_RECIPE || e.line == 0);

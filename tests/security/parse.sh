@@ -26,7 +26,7 @@ declare -A tried=(
 declare -A mechanism=(
 	[PF01]="key set after unescaping" [PF02]="case-folded key set" [PF03]="byte caps before reading, bounded scan"
 	[PF04]="integers up to 2^53-1 only" [PF05]="RFC 8259 and nothing else" [PF06]="own composer over events"
-	[PF07]="no anchors" [PF08]="stops at depth 32 in the event loop" [PF09]="typed by schema"
+	[PF07]="aliases copy at most 10000 values and 1 MiB" [PF08]="stops at depth 32 in the event loop" [PF09]="typed by schema"
 	[PF10]="parsed before any path is made of it" [PF11]="closed table, compared in the pin's algorithm"
 	[PF12]="kind is checked in descriptor and body" [PF13]="depth 2, 1000 entries, ambiguity refused"
 	[PF14]="content is what its digest says; nothing is contacted" [PF15]="cross-checked"

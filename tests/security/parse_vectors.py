@@ -184,10 +184,10 @@ recipe("PF06", "utf8", "yaml/encoding", b"a: {from: {type: scratch}, cmd: \"\xff
 recipe("PF06", "nel", "yaml/control-character", "a: {from: {type: scratch},\u0085 cmd: x}\n")
 recipe("PF06", "nul", "yaml/control-character", "a: {from: {type: scratch}, cmd: \"a\\0b\"}\n")
 bomb = "x0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"x{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10))
-recipe("PF07", "alias-bomb", "yaml/anchor", bomb)
-recipe("PF07", "anchor", "yaml/anchor", "a: &x {from: {type: scratch}}\n")
-recipe("PF07", "alias", "yaml/anchor", "a: *x\n")
-recipe("PF07", "cycle", "yaml/anchor", "a: &x [*x]\n")
+recipe("PF07", "alias-bomb", "yaml/too-many-aliases", bomb)
+recipe("PF07", "anchor", "accept", "a: &x {from: {type: scratch}}\nb: *x\n")
+recipe("PF07", "alias", "yaml/unknown-alias", "a: *x\n")
+recipe("PF07", "cycle", "yaml/alias-cycle", "a: &x [*x]\n")
 
 # PF08: depth, which costs libyaml time by its square.
 recipe("PF08", "million-brackets", "yaml/too-deep", "[" * 1000000)

@@ -32,7 +32,9 @@ static int parse(const char *kind, const char *text, size_t len, struct err *e)
 		return image_config_parse(text, len, "vector", &c, e);
 	if (str_same(kind, "index"))
 		return layout_index_parse(text, len, "vector", &x, e);
-	return yaml_parse(text, len, "vector", &y, e);
+	const struct yaml_source source = {
+		.text = text, .len = len, .file = "vector", .aliases = true};
+	return yaml_parse_source(&source, &y, e);
 }
 
 static bool expected(const char *alternatives, const char *id)

@@ -25,12 +25,19 @@ static void test_examples_parse(void **state)
 		AUTO_FREE char *text = mem_strndup(at, (size_t)(stop + 1 - at));
 		AUTO(stackerfile) s = {0};
 
-		if (stackerfile_read(text, strlen(text), "f.yaml", "amd64", &s, &e) != 0 ||
+		const struct stackerfile_source source = {
+			.text = text,
+			.len = strlen(text),
+			.file = "f.yaml",
+			.default_arch = "amd64",
+		};
+
+		if (stackerfile_read(&source, &s, &e) != 0 ||
 		    (s.prerequisites.len == 0 && stackerfile_order(&s, NULL, &e) != 0))
 			fail_msg("%s\n%s", e.message, text);
 		examples++;
 	}
-	assert_int_equal(examples, 8);
+	assert_int_equal(examples, 9);
 }
 
 int main(void)

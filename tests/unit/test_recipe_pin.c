@@ -34,7 +34,10 @@ static struct stackerfile read_imports(const char *imports)
 		mem_printf("a:\n  from: {type: tar, url: http://h/base, hash: " HEX64
 			   "}\n  imports: [%s]\n",
 			   imports);
-	if (stackerfile_read(text, strlen(text), "f.yaml", "amd64", &s, &e) != 0)
+	const struct stackerfile_source source = {
+		.text = text, .len = strlen(text), .file = "f.yaml", .default_arch = "amd64"};
+
+	if (stackerfile_read(&source, &s, &e) != 0)
 		fail_msg("%s\n%s", e.message, text);
 	return s;
 }

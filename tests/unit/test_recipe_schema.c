@@ -61,21 +61,6 @@ static void test_absent_later_directives_are_fine(void **state)
 	assert_int_equal(s.images.len, 1);
 }
 
-static void test_substitution_is_refused_in_the_text(void **state)
-{
-	(void)state;
-	struct err e = expect_refused("a:\n  from: {type: scratch}\n  run: echo ${{X:1}} b\n",
-				      "recipe/not-yet", "substitution '${{X:1}}'");
-
-	assert_int_equal(e.line, 3);
-	assert_int_equal(e.column, 13);
-	expect_refused("# ${{X}}\na: {from: {type: scratch}}\n", "recipe/not-yet", "'${{X}}'");
-	expect_refused("a: ${{", "recipe/not-yet", "'${{'");
-	AUTO(stackerfile) s = expect_image("  run: 'echo ${X} $X $( {} )'");
-
-	assert_non_null(strstr(s.images.items[0].run, "${X} $X $( {} )"));
-}
-
 static void test_wrong_types_say_what_is_expected(void **state)
 {
 	static const struct refusal cases[] = {
@@ -163,7 +148,6 @@ int main(void)
 		cmocka_unit_test(test_later_directives_are_named),
 		cmocka_unit_test(test_hidden_inputs_are_refused),
 		cmocka_unit_test(test_absent_later_directives_are_fine),
-		cmocka_unit_test(test_substitution_is_refused_in_the_text),
 		cmocka_unit_test(test_wrong_types_say_what_is_expected),
 		cmocka_unit_test(test_null_means_absent),
 		cmocka_unit_test(test_null_in_maps_is_ambiguous_unless_empty),
