@@ -154,19 +154,24 @@ static int follow(const struct layout *l, const struct index_entry *from, const 
 	return 0;
 }
 
-/* A digest may be that of an entry, or of one in an index that an entry names. */
-static int find_digest(const struct layout *l, const struct layout_index *top,
-		       const struct digest *d, struct layout_index *ret_nested,
+/* A digest may be that of an entry, or of one in an index that an entry names. `ret_nested` then
+ * owns the index that *ret is in. */
+static int find_digest(const struct layout *l, const struct layout_index *x,
+		       const struct digest *d, unsigned depth, struct layout_index *ret_nested,
 		       const struct index_entry **ret, struct err *e)
 {
-	*ret = layout_index_find_digest(top, d);
-	for (size_t i = 0; i < top->len && !*ret; i++) {
-		if (!is_index(&top->items[i].descriptor))
+	*ret = layout_index_find_digest(x, d);
+	for (size_t i = 0; depth < LIMIT_INDEX_DEPTH && i < x->len && !*ret; i++) {
+		AUTO(layout_index) next = {0};
+		if (!is_index(&x->items[i].descriptor))
 			continue;
-		layout_index_cleanup(ret_nested);
-		if (read_nested(l, &top->items[i].descriptor, ret_nested, e) < 0)
+		if (read_nested(l, &x->items[i].descriptor, &next, e) < 0 ||
+		    find_digest(l, &next, d, depth + 1, ret_nested, ret, e) < 0)
 			return -1;
-		*ret = layout_index_find_digest(ret_nested, d);
+		if (*ret && !ret_nested->items) {
+			*ret_nested = next;
+			next = (struct layout_index){0};
+		}
 	}
 	return 0;
 }
@@ -178,7 +183,7 @@ static int resolve_digest(const struct layout *l, const struct layout_index *top
 	struct digest d;
 	AUTO(layout_index) nested = {0};
 	const struct index_entry *found = NULL;
-	if (digest_parse(ref, &d, e) < 0 || find_digest(l, top, &d, &nested, &found, e) < 0)
+	if (digest_parse(ref, &d, e) < 0 || find_digest(l, top, &d, 0, &nested, &found, e) < 0)
 		return -1;
 	if (!found) {
 		return err_set(e, ERR_INPUT, "layout/no-such-tag", "no image '%s' in '%s'", ref,

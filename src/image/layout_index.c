@@ -33,7 +33,7 @@ static int check_kind(const json_t *root, const char *what, const char **ret_med
 		return err_set(e, ERR_INPUT, "image/schema-version",
 			       "schemaVersion of '%s' is %" PRIu64 ", not 2", what, version);
 	}
-	if (*ret_media_type && strcmp(*ret_media_type, OCI_INDEX_TYPE) != 0) {
+	if (*ret_media_type && strcmp(media_type_oci(*ret_media_type), OCI_INDEX_TYPE) != 0) {
 		return err_set(e, ERR_INPUT, "image/media-type",
 			       "mediaType of '%s' is '%s', not '%s'", what, *ret_media_type,
 			       OCI_INDEX_TYPE);

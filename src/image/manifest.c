@@ -21,6 +21,24 @@
 		.annotations = MAP_INIT(free)                                                  \
 	}
 
+const char *media_type_oci(const char *media_type)
+{
+	static const struct {
+		const char *docker, *oci;
+	} types[] = {
+		{"application/vnd.docker.distribution.manifest.v2+json", OCI_MANIFEST_TYPE},
+		{"application/vnd.docker.distribution.manifest.list.v2+json", OCI_INDEX_TYPE},
+		{"application/vnd.docker.container.image.v1+json", OCI_CONFIG_TYPE},
+		{"application/vnd.docker.image.rootfs.diff.tar", OCI_LAYER_TAR_TYPE},
+		{"application/vnd.docker.image.rootfs.diff.tar.gzip", OCI_LAYER_GZIP_TYPE},
+		{"application/vnd.docker.image.rootfs.diff.tar.zstd", OCI_LAYER_ZSTD_TYPE},
+	};
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(media_type, types[i].docker) == 0)
+			return types[i].oci;
+	return media_type;
+}
+
 static int check_kind(const json_t *root, const char *what, struct err *e)
 {
 	const char *type = NULL;
@@ -38,7 +56,7 @@ static int check_kind(const json_t *root, const char *what, struct err *e)
 	}
 	/* image-spec 1.1 leaves mediaType out where older writers do (umoci among them); without
 	 * "manifests" the document can be nothing else. */
-	if (!type || strcmp(type, OCI_MANIFEST_TYPE) == 0)
+	if (!type || strcmp(media_type_oci(type), OCI_MANIFEST_TYPE) == 0)
 		return 0;
 	err_set(e, ERR_INPUT, "image/media-type", "mediaType of '%s' is '%s', not '%s'", what,
 		type, OCI_MANIFEST_TYPE);

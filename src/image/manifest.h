@@ -17,8 +17,12 @@
 #define OCI_LAYER_GZIP_TYPE "application/vnd.oci.image.layer.v1.tar+gzip"
 #define OCI_LAYER_ZSTD_TYPE "application/vnd.oci.image.layer.v1.tar+zstd"
 
+/* Docker's schema 2 is the same documents under other names, but for members that are dropped
+ * here anyway: the OCI name that such a type stands for, else the type itself. */
+const char *media_type_oci(const char *media_type);
+
 struct descriptor {
-	char *media_type;
+	char *media_type; /* as media_type_oci() gives it */
 	struct digest digest;
 	uint64_t size;
 };

@@ -39,7 +39,7 @@ int descriptor_from_json(const json_t *value, const char *what, struct descripto
 		return -1;
 	if (digest_parse(digest, &d.digest, e) < 0)
 		return err_wrap(e, "'%s'", what);
-	d.media_type = mem_strdup(media_type);
+	d.media_type = mem_strdup(media_type_oci(media_type));
 	*ret = d;
 	return 0;
 }

@@ -287,9 +287,8 @@ static bool is_link_to_dir(const struct place *p, int dir_fd, const char *base,
 	struct stat st;
 	struct err ignored = ERR_INIT;
 	AUTO_CLOSE int fd = -1;
-	return p->options.follow && seen_kind(p, path) == PLACED_NOTHING &&
-	       fstatat(dir_fd, base, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode) &&
-	       open_dir(p, path, &fd, &ignored) == 0;
+	return p->options.follow && fstatat(dir_fd, base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISLNK(st.st_mode) && open_dir(p, path, &fd, &ignored) == 0;
 }
 
 /* mkdir that copes with what is there: *ret_existed for a directory. */
@@ -316,7 +315,8 @@ int place_dir(struct place *p, const char *path, const struct place_attrs *attrs
 	      enum place_existing existing, struct err *e)
 {
 	enum place_kind before = seen_kind(p, path);
-	if (before != PLACED_NOTHING && before != PLACED_DIR)
+	bool may_be_link = p->options.follow && before == PLACED_SYMLINK;
+	if (before != PLACED_NOTHING && before != PLACED_DIR && !may_be_link)
 		return type_flip(p, path, e);
 	int dir_fd = -1;
 	const char *base = NULL;
@@ -324,6 +324,8 @@ int place_dir(struct place *p, const char *path, const struct place_attrs *attrs
 		return -1;
 	if (is_link_to_dir(p, dir_fd, base, path))
 		return 0;
+	if (may_be_link)
+		return type_flip(p, path, e);
 	bool existed = false;
 	if (make_dir(dir_fd, base, path, &existed, e) < 0)
 		return -1;

@@ -63,7 +63,8 @@ void place_cleanup(struct place *p);
 
 enum place_existing { PLACE_KEEP_ATTRS, PLACE_SET_ATTRS };
 /* An existing directory stays, its attributes as `existing` says; so does, where links are
- * followed, a link to a directory, with its attributes. */
+ * followed, a link to a directory, with its attributes, also one that this archive has put
+ * there: archives of merged /usr have both. */
 int place_dir(struct place *p, const char *path, const struct place_attrs *attrs,
 	      enum place_existing existing, struct err *e) WARN_UNUSED;
 /* A new empty file, open for reading and writing; what was there is unlinked, never opened. */

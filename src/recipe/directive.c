@@ -145,8 +145,11 @@ int directive_volumes(const struct node *value, struct recipe_image *image, stru
 	return 0;
 }
 
+/* "" leaves the base's, as upstream. */
 int directive_working_dir(const struct node *value, struct recipe_image *image, struct err *e)
 {
+	if (value->text[0] == '\0')
+		return 0;
 	if (value_absolute_path(value, "working_dir", e) != 0)
 		return -1;
 	image->working_dir = mem_strdup(value->text);
@@ -181,6 +184,8 @@ int directive_runtime_user(const struct node *value, struct recipe_image *image,
 	const char *colon = strchr(value->text, ':');
 	size_t user_len = colon ? (size_t)(colon - value->text) : strlen(value->text);
 
+	if (value->text[0] == '\0')
+		return 0;
 	if (is_user(value->text, user_len) &&
 	    (!colon || is_user(colon + 1, strlen(colon + 1)))) {
 		image->runtime_user = mem_strdup(value->text);

@@ -315,7 +315,7 @@ static void test_media_types(void **state)
 	struct scratch *s = *state;
 	AUTO(layout) l = open_writable(s);
 	AUTO(descriptor)
-	a = put_document(&l, "application/vnd.docker.distribution.manifest.v2+json", "{}");
+	a = put_document(&l, "application/vnd.docker.distribution.manifest.v1+json", "{}");
 	AUTO(descriptor)
 	untyped = put_document(&l, OCI_INDEX_TYPE, "{\"schemaVersion\":2,\"manifests\":[]}");
 	AUTO(descriptor)

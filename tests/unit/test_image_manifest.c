@@ -86,7 +86,7 @@ static void test_confusion_is_refused(void **state)
 		       "\",\"schemaVersion\":2}",
 		       "image/media-type");
 	expect_refused("{\"config\":" CONFIG_TEXT ",\"layers\":[],\"mediaType\":\"application/"
-		       "vnd.docker.distribution.manifest.v2+json\",\"schemaVersion\":2}",
+		       "vnd.docker.distribution.manifest.list.v2+json\",\"schemaVersion\":2}",
 		       "image/media-type");
 	expect_refused("{\"config\":" CONFIG_TEXT
 		       ",\"layers\":[],\"mediaType\":\"" OCI_MANIFEST_TYPE

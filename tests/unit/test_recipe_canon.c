@@ -181,6 +181,7 @@ static const char *const no_changes[][2] = {
 	{FROM "cmd: a b", FROM "cmd: [a, b]"},
 	{FROM "volumes: [/x, /y]", FROM "volumes: [/y, /x, /y]"},
 	{FROM "environment: {A: b, C: d}", FROM "environment: {C: d, A: 'b'}"},
+	{FROM "working_dir: '', runtime_user: ''", FROM},
 	{FROM "imports: [x]", FROM "imports: x"},
 	{FROM "import: [], bom: {generate: true}, overlay_dirs: []", FROM},
 	{FROM "overlay_dirs: [{source: d}]", FROM "overlay_dirs: [{source: e/, dest: /}]"},
