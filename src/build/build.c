@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
+#include "build/explain.h"
 #include "build/image.h"
 #include "build/input.h"
 #include "build/last.h"
@@ -50,6 +51,38 @@ static int look_up(struct run *r, bool no_cache, bool *todo, struct err *e)
 		todo[i] = !r->have[i];
 		for (size_t j = 0; todo[i] && j < image->needs_len; j++)
 			need[image->needs[j]] = true;
+	}
+	return 0;
+}
+
+static void tell_miss(const struct run *r, size_t i, const struct last_builds *last)
+{
+	enum { REASON_BYTES = 4096 };
+	AUTO(explanation) x = {0};
+	AUTO(buf) reason = BUF_INIT(REASON_BYTES);
+	const char *name = r->plan.images[i].recipe->name;
+	struct err why = ERR_INIT;
+	if (explain_image(r->c, &r->plan, i, last, &x, &why) < 0) {
+		log_debug("%s: cache miss that cannot be explained: %s", name, why.message);
+		return;
+	}
+	if (x.state != EXPLAIN_CHANGED && x.state != EXPLAIN_GONE)
+		return;
+	explain_reason(&x, &reason);
+	log_note("%s: cache miss because %s", name, buf_text(&reason));
+}
+
+/* In a line each, why what was built before must be built again; explain-miss tells more. */
+static int tell_misses(const struct run *r, const bool *todo, struct err *e)
+{
+	for (size_t f = 0; f < r->plan.project.files.len; f++) {
+		const struct project_file *file = &r->plan.project.files.items[f];
+		AUTO(last_builds) last = {0};
+		if (last_load(r->c, file->absolute, &last, e) < 0)
+			return -1;
+		for (size_t i = 0; last.len > 0 && i < r->plan.len; i++)
+			if (todo[i] && r->plan.images[i].file == file)
+				tell_miss(r, i, &last);
 	}
 	return 0;
 }
@@ -185,6 +218,7 @@ int build_run(struct build_context *c, const struct build_options *options,
 	r.cached = mem_zalloc(r.plan.len + 1, sizeof(bool));
 	AUTO_FREE bool *todo = mem_zalloc(r.plan.len + 1, sizeof(bool));
 	int built = look_up(&r, options->no_cache, todo, e) < 0 ||
+				    (!options->no_cache && tell_misses(&r, todo, e) < 0) ||
 				    input_bring_all(c, &r.plan, todo, e) < 0 ||
 				    build_missing(&r, todo, e) < 0
 			    ? -1

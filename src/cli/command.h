@@ -40,6 +40,7 @@ extern const struct command command_check;
 extern const struct command command_clean;
 extern const struct command command_exec, command_chroot;
 extern const struct command command_grab;
+extern const struct command command_explain_miss;
 extern const struct command command_policy;
 extern const struct command command_inspect;
 extern const struct command command_lock;

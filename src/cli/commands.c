@@ -8,6 +8,7 @@ const struct command *const commands[] = {
 	&command_build,
 	&command_verify,
 	&command_lock,
+	&command_explain_miss,
 	&command_inspect,
 	&command_grab,
 	&command_exec,
