@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "recipe/directive.h"
+#include "recipe/hidden.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -21,9 +22,10 @@ struct directive {
 	const char *name;
 	unsigned shapes;
 	enum schema_status status;
-	bool keeps_null;      /* null does not mean absent but is handed to the reader */
-	const char *hint;     /* what to do instead, unless it works */
-	directive_read *read; /* images; other scopes are read as a whole by their owners */
+	bool keeps_null;       /* null does not mean absent but is handed to the reader */
+	const char *hint;      /* LATER: what to do instead */
+	hidden_refuse *refuse; /* NEVER */
+	directive_read *read;  /* images; other scopes are read as a whole by their owners */
 };
 
 static const struct directive directives[] = {
@@ -59,11 +61,9 @@ static const struct directive directives[] = {
 	{SCHEMA_IMAGE, "runtime_user", SCALAR, .read = directive_runtime_user},
 	{SCHEMA_IMAGE, "generate_labels", SCALAR | LIST, .read = directive_generate_labels},
 	{SCHEMA_IMAGE, "bom", MAP, .read = directive_bom},
-	{SCHEMA_IMAGE, "binds", LIST, SCHEMA_NEVER,
-	 .hint = "bring files in with 'imports', which are part of the recipe, and take "
-		 "results out with 'stacker://IMAGE/PATH'"},
+	{SCHEMA_IMAGE, "binds", LIST, SCHEMA_NEVER, .refuse = hidden_binds},
 	{SCHEMA_IMAGE, "build_env_passthrough", LIST, SCHEMA_NEVER,
-	 .hint = "write the variables and their values under 'build_env'"},
+	 .refuse = hidden_passthrough},
 
 	{SCHEMA_FROM, "type", SCALAR, .status = SCHEMA_WORKS},
 	{SCHEMA_FROM, "url", SCALAR, .status = SCHEMA_WORKS},
@@ -202,9 +202,7 @@ static int check_directive(const struct directive *d, const struct node *key,
 	case SCHEMA_NEVER:
 		if (value->kind != NODE_SCALAR && value->len == 0)
 			return 0;
-		err_at(e, &key->pos, "recipe/not-hermetic",
-		       "directive '%s' would let unpinned input into the build", d->name);
-		return err_hint(e, "%s", d->hint);
+		return d->refuse(key, value, e);
 	}
 	err_bug("unknown schema status", __FILE__, __LINE__);
 }

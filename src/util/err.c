@@ -131,6 +131,20 @@ int err_hint(struct err *e, const char *fmt, ...)
 	return -1;
 }
 
+int err_snippet(struct err *e, const char *fmt, ...)
+{
+	char snippet[ERR_SNIPPET_MAX];
+	va_list ap;
+
+	if (!e)
+		return -1;
+	va_start(ap, fmt);
+	format_text(snippet, sizeof(snippet), fmt, ap);
+	va_end(ap);
+	memcpy(e->snippet, snippet, sizeof(snippet));
+	return -1;
+}
+
 int err_wrap(struct err *e, const char *fmt, ...)
 {
 	/* Room for both halves whole; the cut is made once, at the end. */

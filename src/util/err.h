@@ -26,7 +26,13 @@ enum err_code {
 	ERR_INTERRUPTED, /* SIGINT or SIGTERM */
 };
 
-enum { ERR_ID_MAX = 64, ERR_MESSAGE_MAX = 1024, ERR_HINT_MAX = 512, ERR_FILE_MAX = 256 };
+enum {
+	ERR_ID_MAX = 64,
+	ERR_MESSAGE_MAX = 1024,
+	ERR_HINT_MAX = 512,
+	ERR_FILE_MAX = 256,
+	ERR_SNIPPET_MAX = 512
+};
 
 /* A place in a file of the user's; line and column count from 1, 0 means "none". */
 struct pos {
@@ -46,6 +52,7 @@ struct err {
 	char file[ERR_FILE_MAX];
 	char message[ERR_MESSAGE_MAX];
 	char hint[ERR_HINT_MAX];
+	char snippet[ERR_SNIPPET_MAX]; /* lines to paste, shown below the hint */
 };
 
 #define ERR_INIT                                                                               \
@@ -79,6 +86,8 @@ int err_at_(struct err *e, const struct pos *pos, const char *id, const char *fi
 
 /* Adds or replaces the remedy of a filled error. */
 int err_hint(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Adds or replaces lines that the user can paste; shown one below the other, indented. */
+int err_snippet(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Prefixes the message of a filled error with "context: ". */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Gives a filled error a position if it has none. */

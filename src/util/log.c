@@ -214,11 +214,31 @@ static void err_as_json(const struct err *e)
 	set_number(object, "line", e->line);
 	set_number(object, "column", e->column);
 	set_text(object, "hint", e->hint);
+	/* Not through set_text(), which would escape the line breaks that make it lines. */
+	json_t *snippet = *e->snippet ? json_string(e->snippet) : NULL;
+	if (snippet)
+		BUG_IF(json_object_set_new(object, "snippet", snippet) != 0);
 	if (log_enabled(LOG_DEBUG) && e->raised_file) {
 		set_text(object, "raised_file", e->raised_file);
 		set_number(object, "raised_line", e->raised_line);
 	}
 	emit_json(object);
+}
+
+/* The lines are the program's, what stands in one may be the user's and is escaped as ever. */
+static void show_snippet(const char *text)
+{
+	AUTO(buf) line = BUF_INIT(LINE_MAX_BYTES);
+
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		buf_clear(&line);
+		buf_add_c(&line, "    ");
+		add_printable(&line, text, len);
+		emit(&line);
+		text += len + (text[len] == '\n');
+	}
 }
 
 static void err_as_text(const struct err *e)
@@ -243,6 +263,7 @@ static void err_as_text(const struct err *e)
 		add_printable(&line, e->hint, strlen(e->hint));
 		emit(&line);
 	}
+	show_snippet(e->snippet);
 	if (log_enabled(LOG_DEBUG) && e->raised_file) {
 		buf_clear(&line);
 		buf_addf(&line, "  raised at %s:%u", e->raised_file, e->raised_line);

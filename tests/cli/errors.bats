@@ -56,6 +56,29 @@ refuse() {
 	done
 }
 
+@test "errors: the hermetic way is shown as lines to paste, which then build" {
+	mkdir src
+	echo x >src/file
+	cat >stacker.yaml <<-'END'
+		app:
+		  from: {type: scratch}
+		  binds:
+		    - src -> /opt/src
+	END
+	run stacker build
+	expect_exit 1
+	expect_output "stacker.yaml:3:3: error: directive 'binds' would let in files of this machine" \
+		$'\n    imports:\n      - path: src\n        dest: /opt/src'
+	sed -i '3,$d' stacker.yaml
+	sed -n '/^    imports:/,$p' <<<"$output" | sed 's/^  //' >>stacker.yaml
+	run stacker build
+	expect_success
+	expect_equal "$(image_file app opt/src/file)" x
+	printf 'app:\n  from: {type: scratch}\n  build_env_passthrough: [A]\n' >stacker.yaml
+	run stacker --log-format json build
+	expect_equal "$(tail -n 1 <<<"$output" | jq -r .snippet)" $'build_env:\n  A: VALUE'
+}
+
 @test "errors: YAML that means two things is refused" {
 	for text in 'a: {from: {type: scratch}}
 a: {from: {type: scratch}}' 'a: &x {from: {type: scratch}}

@@ -48,7 +48,31 @@ static void test_hidden_inputs_are_refused(void **state)
 	expect_hint("a: {from: {type: scratch}, binds: [/x]}\n", "recipe/not-hermetic",
 		    "directive 'binds'", "'imports'");
 	expect_hint("a: {from: {type: scratch}, build_env_passthrough: [X]}\n",
-		    "recipe/not-hermetic", "directive 'build_env_passthrough'", "'build_env'");
+		    "recipe/not-hermetic", "directive 'build_env_passthrough'",
+		    "with their values");
+}
+
+/* The lines to paste are made from what was written, and parse. */
+static void test_hidden_inputs_come_with_lines_to_paste(void **state)
+{
+	static const char *const cases[][2] = {
+		{"binds: [/x, '/a -> /b', {source: 'd e', dest: /f}, /not-shown]",
+		 "imports:\n  - path: /x\n  - path: /a\n    dest: /b\n  - path: 'd e'\n    dest: /f"},
+		{"binds: [{dest: x}]", "imports:\n  - path: DIR\n    dest: x"},
+		{"binds: [[x], '']", "imports:\n  - path: DIR\n  - path: ''"},
+		{"build_env_passthrough: [A, '.*', B_2]",
+		 "build_env:\n  A: VALUE\n  B_2: VALUE"},
+		{"build_env_passthrough: ['.*']", "build_env:\n  NAME: VALUE"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_FREE char *text = mem_printf("  %s", cases[i][0]);
+		struct err e = expect_image_refused(text, "recipe/not-hermetic", "directive");
+
+		if (strncmp(e.snippet, cases[i][1], strlen(cases[i][1])) != 0)
+			fail_msg("got\n%s\nexpected\n%s", e.snippet, cases[i][1]);
+	}
 }
 
 static void test_absent_later_directives_are_fine(void **state)
@@ -147,6 +171,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_directives_suggest),
 		cmocka_unit_test(test_later_directives_are_named),
 		cmocka_unit_test(test_hidden_inputs_are_refused),
+		cmocka_unit_test(test_hidden_inputs_come_with_lines_to_paste),
 		cmocka_unit_test(test_absent_later_directives_are_fine),
 		cmocka_unit_test(test_wrong_types_say_what_is_expected),
 		cmocka_unit_test(test_null_means_absent),

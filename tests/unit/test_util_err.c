@@ -10,6 +10,7 @@ static void test_set_fills_and_returns_minus_one(void **state)
 	expect_err(&e, ERR_INPUT, "input/x");
 	assert_string_equal(e.message, "bad 'a'");
 	assert_string_equal(e.hint, "");
+	assert_string_equal(e.snippet, "");
 	assert_int_equal(e.line, 0);
 	assert_int_equal(e.saved_errno, 0);
 	assert_true(e.raised_line > 0);
