@@ -46,7 +46,7 @@ static void test_hidden_inputs_are_refused(void **state)
 {
 	(void)state;
 	expect_hint("a: {from: {type: scratch}, binds: [/x]}\n", "recipe/not-hermetic",
-		    "directive 'binds'", "'imports'");
+		    "directive 'binds'", "import them");
 	expect_hint("a: {from: {type: scratch}, build_env_passthrough: [X]}\n",
 		    "recipe/not-hermetic", "directive 'build_env_passthrough'",
 		    "with their values");
