@@ -170,6 +170,11 @@ int build_context_open(const struct build_dirs *dirs, struct build_context *c, s
 	return 0;
 }
 
+int build_context_open_for_plan(struct build_context *c, struct err *e)
+{
+	return policy_load(&c->policy, &c->policy_digest, e);
+}
+
 /* A failed image leaves its half-made trees; at the next start they would go in any case. */
 static void clear_work(const struct build_context *c)
 {

@@ -36,7 +36,7 @@ struct build_context {
 	const struct store *seed; /* pins are taken from here before the network; or NULL */
 	struct fetch_options fetch;
 	struct registry_options registry; /* the same for every registry but `insecure` */
-	bool quiet_steps; /* a step's output goes to its log file only */
+	bool quiet_steps;		  /* a step's output goes to its log file only */
 	/* Called when a step has ended, well or not, and its evidence is kept; or NULL. */
 	void (*step_done)(void *ctx, const struct digest *recipe);
 	void *step_done_ctx;
@@ -54,6 +54,10 @@ void build_context_cleanup(struct build_context *c);
  * roots directory and clears what a killed run left. */
 int build_context_open(const struct build_dirs *dirs, struct build_context *ret,
 		       struct err *e) WARN_UNUSED;
+
+/* Only what plan_make() needs: the policy. Nothing is made, locked or looked for on disk, and
+ * plans of it keep no local file. */
+int build_context_open_for_plan(struct build_context *ret, struct err *e) WARN_UNUSED;
 
 /* The OCI name of the machine's architecture ("amd64", "arm64"). */
 const char *build_machine_arch(void);

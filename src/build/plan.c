@@ -148,8 +148,8 @@ static int resolve_source(struct build_context *c, const struct plan *p, int dir
 {
 	switch (s->kind) {
 	case SOURCE_LOCAL:
-		if (local_snapshot(&c->store, dir_fd, s->path, s->contents, &s->hash, ret, e) <
-		    0)
+		if (local_snapshot(c->state_fd >= 0 ? &c->store : NULL, dir_fd, s->path,
+				   s->contents, &s->hash, ret, e) < 0)
 			return err_locate(e, &s->pos);
 		return 0;
 	case SOURCE_URL:

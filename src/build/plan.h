@@ -53,7 +53,8 @@ struct plan_options {
 	const struct substitution_vec *substitutions; /* for all stackerfiles; or NULL */
 };
 
-/* Errors: those of project_read(); an unknown name is ERR_USAGE "build/no-such-image" with the
+/* Local files go into the context's store, unless it was opened for plans only.
+ * Errors: those of project_read(); an unknown name is ERR_USAGE "build/no-such-image" with the
  * names that exist. */
 int plan_make(struct build_context *c, const struct plan_options *options, struct plan *ret,
 	      struct err *e) WARN_UNUSED;

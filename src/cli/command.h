@@ -36,6 +36,7 @@ struct command {
 
 extern const struct command command_build;
 extern const struct command command_verify;
+extern const struct command command_eval;
 extern const struct command command_check;
 extern const struct command command_clean;
 extern const struct command command_exec, command_chroot;

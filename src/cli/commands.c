@@ -7,6 +7,7 @@
 const struct command *const commands[] = {
 	&command_build,
 	&command_verify,
+	&command_eval,
 	&command_lock,
 	&command_explain_miss,
 	&command_inspect,

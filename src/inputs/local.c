@@ -23,8 +23,8 @@
 enum { STAGED_MAX = 200 };
 
 struct snapshot {
-	const struct store *store;
-	const char *path; /* as the user wrote it; for errors */
+	const struct store *store; /* NULL: nothing is kept */
+	const char *path;	   /* as the user wrote it; for errors */
 	struct local_tree tree;
 	uint64_t bytes;
 
@@ -129,7 +129,7 @@ static int keep_blob(struct snapshot *s, int fd, const struct local_entry *entry
 {
 	AUTO_CLOSE int staged = -1;
 
-	if (store_has(s->store, &entry->digest))
+	if (!s->store || store_has(s->store, &entry->digest))
 		return 0;
 	if (store_stage_open(s->store, &staged, e) < 0 ||
 	    path_copy_fd(fd, staged, entry->path, e) < 0)
@@ -279,9 +279,9 @@ static int take_dir(struct snapshot *s, size_t index, int fd, struct err *e)
 
 	if (path_depth(path) > LIMIT_TREE_DEPTH)
 		return err_entry(s, path, "import/path-too-long", "is nested too deeply", e);
-	if (fstat(owned, &before) < 0 || fstat(s->store->root_fd, &store) < 0)
+	if (fstat(owned, &before) < 0 || (s->store && fstat(s->store->root_fd, &store) < 0))
 		return err_entry_sys(s, path, e);
-	if (before.st_dev == store.st_dev && before.st_ino == store.st_ino)
+	if (s->store && before.st_dev == store.st_dev && before.st_ino == store.st_ino)
 		return err_holds_store(s, e);
 	s->tree.items[index].mode = before.st_mode & 07777;
 	l.dir = fdopendir(owned);
@@ -369,8 +369,21 @@ static int take_named(struct snapshot *s, int dir_fd, const char *clean, const c
 	return take_tree(s, fd, e);
 }
 
-/* Compares a single file with its pin: the store's copy, since that is what will be used. */
-static int check_expected(struct snapshot *s, const struct digest *expected, struct err *e)
+/* The single file of the tree, to hash it once more: the store's copy, since that is what will be
+ * used. */
+static int open_file(const struct snapshot *s, int dir_fd, const char *clean, int *ret_fd,
+		     struct err *e)
+{
+	if (s->store)
+		return store_blob_open(s->store, &s->tree.items[0].digest, ret_fd, e);
+	*ret_fd = openat(dir_fd, clean,
+			 O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	return *ret_fd < 0 ? err_entry_sys(s, "", e) : 0;
+}
+
+/* Compares a single file with its pin. */
+static int check_expected(struct snapshot *s, int dir_fd, const char *clean,
+			  const struct digest *expected, struct err *e)
 {
 	const struct local_entry *entry = &s->tree.items[0];
 	struct digest actual = entry->digest;
@@ -383,7 +396,7 @@ static int check_expected(struct snapshot *s, const struct digest *expected, str
 		return err_hint(e, "leave the hash out; a directory is identified by its tree");
 	}
 	if (expected->alg != entry->digest.alg &&
-	    (store_blob_open(s->store, &entry->digest, &fd, e) < 0 ||
+	    (open_file(s, dir_fd, clean, &fd, e) < 0 ||
 	     digest_fd(expected->alg, fd, s->path, &actual, NULL, e) < 0))
 		return -1;
 	if (digest_eq(expected, &actual))
@@ -420,12 +433,16 @@ int local_snapshot(const struct store *store, int dir_fd, const char *path, bool
 		rc = take_named(&s, dir_fd, clean, name, e);
 	if (rc < 0 || flush(&s, e) < 0)
 		return -1;
-	if (expected && expected->alg != DIGEST_NONE && check_expected(&s, expected, e) < 0)
+	if (expected && expected->alg != DIGEST_NONE &&
+	    check_expected(&s, dir_fd, clean, expected, e) < 0)
 		return -1;
 	qsort(s.tree.items, s.tree.len, sizeof(*s.tree.items), compare_entries);
 	if (local_tree_write(&s.tree, &text, e) < 0)
 		return err_wrap(e, "'%s'", path);
-	return store_put(store, buf_text(&text), text.len, ret_tree, e);
+	if (store)
+		return store_put(store, buf_text(&text), text.len, ret_tree, e);
+	digest_bytes(DIGEST_SHA256, buf_text(&text), text.len, ret_tree);
+	return 0;
 }
 
 int local_tree_load(const struct store *store, const struct digest *tree,

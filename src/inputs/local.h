@@ -26,7 +26,8 @@ void local_tree_cleanup(struct local_tree *t);
 
 /* `path` is looked up from `dir_fd` (the stackerfile's directory). With `contents` it must be a
  * directory. `expected` (alg NONE: none) is the pin of a single file: ERR_MISMATCH
- * "import/wrong-hash". Stores all blobs and the document; gives the tree digest. */
+ * "import/wrong-hash". Stores all blobs and the document; gives the tree digest. Without a store
+ * (NULL) it only gives the digest. */
 int local_snapshot(const struct store *store, int dir_fd, const char *path, bool contents,
 		   const struct digest *expected, struct digest *ret_tree,
 		   struct err *e) WARN_UNUSED;
