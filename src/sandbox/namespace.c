@@ -1,7 +1,7 @@
 /*
- * User, mount and pid namespaces in one clone3, the others by the child while it waits. Parent
- * and child talk over a socket pair: "ready" from the child, then the parent writes the id
- * maps, then "go".
+ * User, mount, pid, net, ipc, uts and cgroup namespaces in one clone3, the last once more in
+ * the child. Parent and child talk over a socket pair: "ready" from the child, then the parent
+ * writes the id maps, then "go".
  */
 #include "sandbox/namespace_internal.h"
 
@@ -22,11 +22,11 @@
 
 #include "util/mem.h"
 
-/* What the child cannot make itself before its ids are mapped, and what it can: those take time,
- * a network namespace most of all, which passes while the parent maps the ids. A control group
- * namespace has the group of its maker as its root, which must not be the parent's. */
-#define NAMESPACES_FIRST (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID)
-#define NAMESPACES_THEN (CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP)
+/* All at once, that of the network too, though it takes time that would pass while the ids are
+ * mapped: whether they are at its making decides who owns /proc/self/net in it. */
+#define NAMESPACES                                                                             \
+	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS |            \
+	 CLONE_NEWIPC | CLONE_NEWCGROUP)
 
 #define OOM_SCORE "1000" /* the highest: always allowed, whatever the caller's is */
 
@@ -123,7 +123,9 @@ static int prepare_child(const struct namespace_spec *spec, struct err *e)
 	setsid();
 	if (prefer_for_oom(e) < 0)
 		return -1;
-	if (unshare(NAMESPACES_THEN) < 0)
+	/* The one of the clone has our parent's group as its root; in a new one it is our own,
+	 * whose name does not show then. */
+	if (spec->cgroup && unshare(CLONE_NEWCGROUP) < 0)
 		return clone_failed(e);
 	return spec->meanwhile ? spec->meanwhile(e) : 0;
 }
@@ -168,7 +170,7 @@ int namespace_spawn(const struct namespace_spec *spec, struct proc *ret, bool *r
 	AUTO_CLOSE int ours = ends[0];
 	AUTO_CLOSE int theirs = ends[1];
 	struct clone_args args = {
-		.flags = NAMESPACES_FIRST | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+		.flags = NAMESPACES | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
 		.pidfd = (uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};
