@@ -153,6 +153,7 @@ int build_context_open(const struct build_dirs *dirs, struct build_context *c, s
 {
 	c->dirs = *dirs;
 	if (policy_load(&c->policy, &c->policy_digest, e) < 0 ||
+	    policy_load_volatile(&c->volatile_files, e) < 0 ||
 	    sandbox_idmap_find(&c->idmap, e) < 0 ||
 	    path_make_private_dir(AT_FDCWD, dirs->state, &c->state_fd, e) < 0 ||
 	    store_open(c->state_fd, &c->store, e) < 0 ||
@@ -193,4 +194,5 @@ void build_context_cleanup(struct build_context *c)
 	store_cleanup(&c->store);
 	mem_close_cleanup(&c->state_fd);
 	sandbox_policy_cleanup(&c->policy);
+	volatile_list_cleanup(&c->volatile_files);
 }

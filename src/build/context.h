@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "image/volatile.h"
 #include "inputs/fetch.h"
 #include "inputs/registry.h"
 #include "inputs/store.h"
@@ -32,6 +33,7 @@ struct build_context {
 	struct sandbox_idmap idmap;
 	struct sandbox_policy policy;
 	struct digest policy_digest;
+	struct volatile_list volatile_files;
 	unsigned next_work;	  /* numbers the directories below roots/.work */
 	const struct store *seed; /* pins are taken from here before the network; or NULL */
 	struct fetch_options fetch;

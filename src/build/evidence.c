@@ -212,6 +212,20 @@ static json_t *isolation_json(const struct job *j)
 	return isolation;
 }
 
+static json_t *normalised_json(const struct job *j)
+{
+	json_t *rows = json_array();
+	for (size_t i = 0; i < j->normalised.len; i++) {
+		const char *text = j->normalised.items[i], *space = strchr(text, ' ');
+		BUG_IF(!space);
+		json_t *row = json_object();
+		set(row, "rule", json_stringn(text, (size_t)(space - text)));
+		set(row, "path", json_string(space + 1));
+		add(rows, row);
+	}
+	return rows;
+}
+
 static json_t *record_json(const struct job *j)
 {
 	const struct sandbox_evidence *ev = &j->step.evidence;
@@ -229,6 +243,10 @@ static json_t *record_json(const struct job *j)
 	set_count(record, "wall_ms", j->step.wall_ms);
 	if (ev->memory_peak_bytes > 0)
 		set_count(record, "memory_peak_bytes", ev->memory_peak_bytes);
+	if (j->normalised.len > 0) {
+		set(record, "normalised", normalised_json(j));
+		set_count(record, "more_normalised", j->more_normalised);
+	}
 	if (!ev->watched)
 		return record;
 	set(record, "refused_calls", calls_json(ev));

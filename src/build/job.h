@@ -23,6 +23,8 @@ struct job {
 	bool makes_labels;	   /* the step is generate_labels, not run */
 	bool has_step;		   /* job_run_step() was called; then `step` is how it went */
 	struct sandbox_result step;
+	struct strvec normalised; /* "RULE PATH" of volatile files, after packing */
+	uint64_t more_normalised; /* how many more there were */
 	int64_t epoch_s;
 };
 void job_cleanup(struct job *j);

@@ -56,6 +56,7 @@ static void import_job_cleanup(struct import_job *ij)
 void job_cleanup(struct job *j)
 {
 	strvec_cleanup(&j->lowers);
+	strvec_cleanup(&j->normalised);
 }
 
 static int resolve_local(const struct job *j, struct import_task *task,

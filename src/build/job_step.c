@@ -231,6 +231,18 @@ int job_run_step(struct job *j, struct err *e)
 	return step_failed(j, e);
 }
 
+/* Volatile files that the evidence names, and how much of each name; an installation has some
+ * dozens, but for compiled Python. */
+enum { NORMALISED_MAX = 64, NORMALISED_NAME_MAX = 512 };
+#define PACK_TEXTS_BYTES ((size_t)NORMALISED_MAX * (NORMALISED_NAME_MAX + 32))
+
+/* Of the packer's reply: layer_packed, the numbers, then so many texts, each with its NUL. */
+struct pack_notes {
+	uint64_t len, more;
+	struct buf texts;
+};
+#define PACK_REPLY_BYTES (sizeof(struct layer_packed) + 2 * sizeof(uint64_t) + PACK_TEXTS_BYTES)
+
 struct pack_job {
 	const struct job *job;
 	int out_fd;
@@ -274,6 +286,19 @@ static int check_size(const struct job *j, int upper_fd, struct err *e)
 				     &j->c->policy.most, e);
 }
 
+static void note_normalised(void *ctx, const char *path, const struct volatile_file *file)
+{
+	struct pack_notes *notes = ctx;
+	if (notes->len == NORMALISED_MAX) {
+		notes->more++;
+		return;
+	}
+	buf_addf(&notes->texts, "%s %.*s", volatile_rule_name(file->rule), NORMALISED_NAME_MAX,
+		 path);
+	buf_add_byte(&notes->texts, 0);
+	notes->len++;
+}
+
 static int pack_work(void *ctx, struct buf *reply, struct err *e)
 {
 	const struct pack_job *pj = ctx;
@@ -286,17 +311,68 @@ static int pack_work(void *ctx, struct buf *reply, struct err *e)
 	    path_open_beneath(roots, upper_name, O_RDONLY | O_DIRECTORY, 0, &upper, e) < 0 ||
 	    roots_open_lowers(&j->lowers, &lower, e) < 0)
 		return -1;
-	const struct layer_pack_options options = {.upper_fd = upper,
-						   .lower_fd = lower,
-						   .epoch_s = j->epoch_s,
-						   .out_fd = pj->out_fd,
-						   .compression = pj->compression,
-						   .threads = pj->cpus};
+	struct pack_notes notes = {.texts = BUF_INIT(PACK_TEXTS_BYTES)};
+	bool normalise = j->has_step && !j->image->recipe->keeps_volatile;
+	const struct layer_pack_options options = {
+		.upper_fd = upper,
+		.lower_fd = lower,
+		.epoch_s = j->epoch_s,
+		/* What is imported is wanted as it is. */
+		.volatile_files = normalise ? &j->c->volatile_files : NULL,
+		.normalised = note_normalised,
+		.normalised_ctx = &notes,
+		.out_fd = pj->out_fd,
+		.compression = pj->compression,
+		.threads = pj->cpus};
 	struct layer_packed packed = {0};
-	if (check_size(j, upper, e) < 0 || layer_pack(&options, &packed, e) < 0)
-		return -1;
+	int r = check_size(j, upper, e);
+	if (r == 0)
+		r = layer_pack(&options, &packed, e);
 	buf_add(reply, &packed, sizeof(packed));
+	buf_add(reply, &notes.len, sizeof(notes.len));
+	buf_add(reply, &notes.more, sizeof(notes.more));
+	buf_add(reply, buf_text(&notes.texts), notes.texts.len);
+	buf_cleanup(&notes.texts);
+	return r;
+}
+
+/* What it says is the word of one who read hostile files: texts for people, nothing else. */
+static int read_reply(struct job *j, const struct buf *reply, struct layer_packed *ret,
+		      struct err *e)
+{
+	uint64_t len;
+	size_t at = sizeof(*ret) + sizeof(len) + sizeof(j->more_normalised);
+	bool whole = reply->len >= at;
+	if (whole) {
+		memcpy(ret, reply->data, sizeof(*ret));
+		memcpy(&len, reply->data + sizeof(*ret), sizeof(len));
+		memcpy(&j->more_normalised, reply->data + sizeof(*ret) + sizeof(len),
+		       sizeof(j->more_normalised));
+	}
+	for (uint64_t i = 0; whole && i < len; i++) {
+		const char *text = reply->data + at;
+		whole = at < reply->len && memchr(text, 0, reply->len - at) != NULL;
+		if (!whole)
+			break;
+		AUTO_FREE char *shown = str_printable(text, strlen(text));
+		strvec_push(&j->normalised, shown);
+		at += strlen(text) + 1;
+	}
+	if (!whole)
+		return err_set(e, ERR_SANDBOX, "sandbox/worker-died",
+			       "the packer ended with half an answer");
 	return 0;
+}
+
+static int keep_notes(struct job *j, struct err *e)
+{
+	uint64_t count = j->normalised.len + j->more_normalised;
+	for (size_t i = 0; i < j->normalised.len; i++)
+		log_debug("normalised: %s", j->normalised.items[i]);
+	if (count > 0)
+		log_debug("%" PRIu64 " volatile file(s) of image '%s' normalised", count,
+			  j->image->recipe->name);
+	return count > 0 ? evidence_save(j, e) : 0;
 }
 
 static int pack_failed(struct job *j, struct err *e)
@@ -349,16 +425,16 @@ int job_pack(struct job *j, struct result_layer *ret, bool *ret_empty, struct er
 					    .run = pack_work,
 					    .ctx = &pj,
 					    .keep_fd = out};
-	AUTO(buf) reply = BUF_INIT(sizeof(struct layer_packed));
+	AUTO(buf) reply = BUF_INIT(PACK_REPLY_BYTES);
 	struct layer_packed packed;
 	if (roots_worker_run(&worker, &reply, e) < 0)
 		return pack_failed(j, e);
+	if (read_reply(j, &reply, &packed, e) < 0 || keep_notes(j, e) < 0)
+		return -1;
 	tell_done(j);
 	/* The packer cannot change anything below roots/. */
 	if (build_remove_hostile(j->c, j->c->roots_fd, j->work, e) < 0)
 		return -1;
-	BUG_IF(reply.len != sizeof(packed));
-	memcpy(&packed, reply.data, sizeof(packed));
 	if (packed.sockets_dropped > 0)
 		log_note("note: %" PRIu64 " socket(s) left out of image '%s'",
 			 packed.sockets_dropped, j->image->recipe->name);

@@ -17,6 +17,7 @@ extern const char policy_seccomp[], policy_seccomp_end[];
 extern const char policy_capabilities[], policy_capabilities_end[];
 extern const char policy_proc[], policy_proc_end[];
 extern const char policy_limits[], policy_limits_end[];
+extern const char policy_volatile[], policy_volatile_end[];
 
 static int policy_error(const struct node *n, struct err *e, const char *what)
 {
@@ -297,6 +298,48 @@ static int read_limits(const struct node *root, struct sandbox_policy *ret, stru
 	return read_limit_list(root, "raisable", raisable, ARRAY_LEN(raisable), e);
 }
 
+static int read_volatile_entry(const struct node *entry, struct volatile_list *ret,
+			       struct err *e)
+{
+	const char *name, *reason, *content = NULL;
+	enum volatile_rule rule;
+	if (require_kind(entry, NODE_MAPPING, e) < 0 || get_text(entry, "rule", &name, e) < 0 ||
+	    get_text(entry, "reason", &reason, e) < 0)
+		return -1;
+	if (!volatile_rule_parse(name, &rule))
+		return policy_error(entry, e, "policy entry has an unknown rule");
+	if (rule == VOLATILE_SET && get_text(entry, "content", &content, e) < 0)
+		return -1;
+	const struct node *list = node_get(entry, "paths");
+	if (require_kind(list, NODE_SEQUENCE, e) < 0)
+		return -1;
+	for (size_t i = 0; i < list->len; i++) {
+		if (require_kind(list->items[i], NODE_SCALAR, e) < 0)
+			return -1;
+		volatile_list_add(ret, list->items[i]->text, rule, content);
+	}
+	return 0;
+}
+
+static int read_volatile(const struct node *root, struct volatile_list *ret, struct err *e)
+{
+	const struct node *list = node_get(root, "files");
+	if (require_kind(list, NODE_SEQUENCE, e) < 0)
+		return -1;
+	for (size_t i = 0; i < list->len; i++)
+		if (read_volatile_entry(list->items[i], ret, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* The sandbox has no part in it. */
+static int check_volatile(const struct node *root, struct sandbox_policy *ret, struct err *e)
+{
+	(void)ret;
+	AUTO(volatile_list) list = {0};
+	return read_volatile(root, &list, e);
+}
+
 static const struct policy_file {
 	const char *name;
 	const char *start, *end;
@@ -307,6 +350,7 @@ static const struct policy_file {
 	{"policy/limits.yaml", policy_limits, policy_limits_end, read_limits},
 	{"policy/proc.yaml", policy_proc, policy_proc_end, read_proc},
 	{"policy/seccomp.yaml", policy_seccomp, policy_seccomp_end, read_seccomp},
+	{"policy/volatile.yaml", policy_volatile, policy_volatile_end, check_volatile},
 };
 
 struct policy_text policy_text(size_t index)
@@ -340,5 +384,21 @@ int policy_load(struct sandbox_policy *ret, struct digest *ret_digest, struct er
 		digest_stream_add(&all, text.bytes, text.len);
 	}
 	digest_stream_final(&all, ret_digest);
+	return 0;
+}
+
+int policy_load_volatile(struct volatile_list *ret, struct err *e)
+{
+	AUTO(yaml_document) document = {0};
+	AUTO(volatile_list) list = {0};
+	struct policy_text text = {.name = "policy/volatile.yaml",
+				   .bytes = policy_volatile,
+				   .len = (size_t)(policy_volatile_end - policy_volatile)};
+	if (yaml_parse(text.bytes, text.len, text.name, &document, e) < 0 ||
+	    require_kind(document.root, NODE_MAPPING, e) < 0 ||
+	    read_volatile(document.root, &list, e) < 0)
+		return -1;
+	*ret = list;
+	list = (struct volatile_list){0};
 	return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef BUILD_POLICY_H
 #define BUILD_POLICY_H
 
+#include "image/volatile.h"
 #include "sandbox/policy.h"
 #include "util/digest.h"
 
@@ -10,8 +11,11 @@
 int policy_load(struct sandbox_policy *ret, struct digest *ret_digest,
 		struct err *e) WARN_UNUSED;
 
+/* policy/volatile.yaml, for the packer. */
+int policy_load_volatile(struct volatile_list *ret, struct err *e) WARN_UNUSED;
+
 /* The embedded files, in the order of the digest. */
-enum { POLICY_FILES = 4 };
+enum { POLICY_FILES = 5 };
 struct policy_text {
 	const char *name; /* "policy/seccomp.yaml" */
 	const char *bytes;

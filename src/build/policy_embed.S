@@ -14,5 +14,6 @@ policy_\name\()_end:
 	embed capabilities, capabilities.yaml
 	embed proc, proc.yaml
 	embed limits, limits.yaml
+	embed volatile, volatile.yaml
 
 	.section .note.GNU-stack, "", %progbits

@@ -120,6 +120,23 @@ static void show_rows(const json_t *record, const char *key, const char *about,
 		show(about, &line);
 }
 
+static void show_normalised(const json_t *record)
+{
+	size_t i;
+	const json_t *row;
+	json_array_foreach(json_object_get(record, "normalised"), i, row)
+	{
+		AUTO(buf) line = BUF_INIT(LINE_MAX_BYTES);
+		buf_addf(&line, "%s: %s", text_of(row, "path"), text_of(row, "rule"));
+		show("normalised", &line);
+	}
+	int64_t more = number_of(record, "more_normalised");
+	AUTO(buf) line = BUF_INIT(LINE_MAX_BYTES);
+	buf_addf(&line, "%" PRId64 " more files", more);
+	if (more > 0)
+		show("normalised", &line);
+}
+
 void evidence_show(const json_t *record)
 {
 	log_note("evidence of the step of %s", text_of(record, "image"));
@@ -129,4 +146,5 @@ void evidence_show(const json_t *record)
 	show_rows(record, "network", "network", add_address);
 	show_rows(record, "set_ids", "set-id", add_set_id);
 	show_rows(record, "set_id_programs", "set-id", add_program);
+	show_normalised(record);
 }

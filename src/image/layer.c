@@ -25,6 +25,7 @@ enum { COPY_BYTES = 256 * 1024 };
 struct packer {
 	const struct layer_pack_options *options;
 	struct compressor *out;
+	struct volatile_options files;
 	struct tar_writer tar;
 	struct map links; /* "dev:ino" -> the path that owns the data */
 	unsigned char *copy;
@@ -76,9 +77,22 @@ static int put_whiteout(struct packer *p, const char *dir_path, const char *name
 	return put_entry(p, &entry, e);
 }
 
-static int put_content(struct packer *p, int fd, const struct tar_entry *entry, struct err *e)
+/* What stands for the first bytes of a volatile file; the rest follows in `fd`. */
+static int put_head(struct packer *p, int fd, const struct tar_entry *entry,
+		    const struct volatile_content *content, struct err *e)
 {
-	uint64_t left = entry->size;
+	if (!content->file)
+		return 0;
+	if (lseek(fd, (off_t)content->skip, SEEK_SET) < 0)
+		return err_sys(e, "cannot read '%s'", entry->path);
+	return tar_writer_content(&p->tar, content->head.data, content->head.len, e);
+}
+
+/* From where `fd` stands to its end, `done` bytes of the entry being written. */
+static int put_content(struct packer *p, int fd, const struct tar_entry *entry, uint64_t done,
+		       struct err *e)
+{
+	uint64_t left = entry->size - done;
 	for (;;) {
 		ssize_t got = read(fd, p->copy, COPY_BYTES);
 		if (got < 0 && errno == EINTR)
@@ -117,15 +131,17 @@ static int put_file(struct packer *p, const struct layer_node *node, struct tar_
 		return put_entry(p, entry, e);
 	}
 	AUTO(file_xattrs) xattrs = {0};
-	if (file_xattrs_read(node->fd, entry->path, &xattrs, e) < 0)
+	AUTO(volatile_content) content = VOLATILE_CONTENT_INIT;
+	if (file_xattrs_read(node->fd, entry->path, &xattrs, e) < 0 ||
+	    volatile_content_read(&p->files, entry->path, node->fd, &node->st, &content, e) < 0)
 		return -1;
 	entry->type = TAR_FILE;
-	entry->size = (uint64_t)node->st.st_size;
+	entry->size = volatile_content_size(&content, (uint64_t)node->st.st_size);
 	entry->xattrs = xattrs.items;
 	entry->xattrs_len = xattrs.len;
-	if (put_entry(p, entry, e) < 0)
+	if (put_entry(p, entry, e) < 0 || put_head(p, node->fd, entry, &content, e) < 0)
 		return -1;
-	return put_content(p, node->fd, entry, e);
+	return put_content(p, node->fd, entry, content.file ? content.head.len : 0, e);
 }
 
 static int put_dir(struct packer *p, const struct layer_node *node, struct tar_entry *entry,
@@ -215,7 +231,9 @@ static int diff_dir(const struct packer *p, const struct packer_dir *dir,
 	    path_open_beneath(p->options->lower_fd, dir->path[0] ? dir->path : ".",
 			      O_RDONLY | O_DIRECTORY, 0, &lower_fd, e) < 0)
 		return -1;
-	return layer_diff_dir(dir->upper_fd, lower_fd, dir->path, ret, e);
+	const struct layer_dirs dirs = {
+		.upper_fd = dir->upper_fd, .lower_fd = lower_fd, .path = dir->path};
+	return layer_diff_dir(&dirs, &p->files, ret, e);
 }
 
 static int pack_dir(struct packer *p, const struct packer_dir *dir, struct err *e);
@@ -242,6 +260,15 @@ static int pack_child(struct packer *p, const struct packer_dir *dir,
 	return pack_dir(p, &below, e);
 }
 
+static void tell_normalised(const struct packer *p, const struct packer_dir *dir,
+			    const struct layer_child *c)
+{
+	if (!c->normalised || !p->options->normalised)
+		return;
+	AUTO_FREE char *path = layer_path(dir->path, c->name);
+	p->options->normalised(p->options->normalised_ctx, path, c->normalised);
+}
+
 static int pack_dir(struct packer *p, const struct packer_dir *dir, struct err *e)
 {
 	AUTO(layer_children) children = {0};
@@ -255,6 +282,7 @@ static int pack_dir(struct packer *p, const struct packer_dir *dir, struct err *
 	for (size_t i = 0; i < children.len; i++) {
 		const struct layer_child *c = &children.items[i];
 		p->counts.sockets_dropped += c->is_socket;
+		tell_normalised(p, dir, c);
 		if (c->change == LAYER_REMOVED && put_whiteout(p, dir->path, c->name, e) < 0)
 			return -1;
 	}
@@ -270,7 +298,10 @@ static int pack_dir(struct packer *p, const struct packer_dir *dir, struct err *
 int layer_pack(const struct layer_pack_options *options, struct layer_packed *ret,
 	       struct err *e)
 {
-	AUTO(packer) p = {.options = options, .links = MAP_INIT(free)};
+	AUTO(packer)
+	p = {.options = options,
+	     .files = {options->volatile_files, options->epoch_s},
+	     .links = MAP_INIT(free)};
 	p.copy = mem_alloc(COPY_BYTES);
 	const struct compress_options out = {.fd = options->out_fd,
 					     .form = options->compression,

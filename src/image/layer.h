@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "image/unpack.h"
+#include "image/volatile.h"
 #include "util/buf.h"
 #include "util/digest.h"
 
@@ -16,7 +17,11 @@ struct layer_pack_options {
 	int upper_fd;	 /* the overlay's upper directory itself, not the mount */
 	int lower_fd;	 /* the lower layers merged, or -1 if there are none */
 	int64_t epoch_s; /* mtimes above it are lowered to it */
-	int out_fd;	 /* receives the blob from offset 0 */
+	const struct volatile_list *volatile_files; /* NULL: everything is packed as it is */
+	/* Called for each file that is not as the step left it; or NULL. */
+	void (*normalised)(void *ctx, const char *path, const struct volatile_file *file);
+	void *normalised_ctx;
+	int out_fd; /* receives the blob from offset 0 */
 	enum layer_compression compression;
 	unsigned threads; /* to compress with; the bytes are the same for any number */
 };

@@ -25,6 +25,7 @@ struct diff_pair {
 	int upper_dir_fd, lower_dir_fd; /* the latter may be -1 */
 	const char *name, *path;
 	const struct layer_node *upper, *lower;
+	const struct volatile_options *files;
 };
 
 /* overlayfs's whiteout; beneath, too: a lower view of a single layer shows its carriers. */
@@ -164,12 +165,18 @@ static int compare_content(const struct diff_pair *p, bool *ret_equal, struct er
 	}
 }
 
-static int compare_nodes(const struct diff_pair *p, bool *ret_equal, struct err *e)
+/* All but the content. */
+static int compare_facts(const struct diff_pair *p, bool *ret_equal, struct err *e)
 {
 	const struct stat *a = &p->upper->st, *b = &p->lower->st;
 	*ret_equal =
 		a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid;
-	if (*ret_equal && p->upper->fd >= 0 && compare_xattrs(p, ret_equal, e) < 0)
+	return *ret_equal && p->upper->fd >= 0 ? compare_xattrs(p, ret_equal, e) : 0;
+}
+
+static int compare_nodes(const struct diff_pair *p, bool *ret_equal, struct err *e)
+{
+	if (compare_facts(p, ret_equal, e) < 0)
 		return -1;
 	return *ret_equal ? compare_content(p, ret_equal, e) : 0;
 }
@@ -197,13 +204,44 @@ static int diff_directory(const struct diff_pair *p, struct layer_child *c, stru
 	return 0;
 }
 
+static int compare_normalised(const struct diff_pair *p, const struct volatile_content *content,
+			      bool *ret_equal, struct err *e)
+{
+	const struct volatile_pair files = {.path = p->path,
+					    .fd = p->upper->fd,
+					    .other_fd = p->lower->fd,
+					    .size = (uint64_t)p->upper->st.st_size,
+					    .other_size = (uint64_t)p->lower->st.st_size};
+	if (compare_facts(p, ret_equal, e) < 0)
+		return -1;
+	return *ret_equal ? volatile_content_equals(content, &files, ret_equal, e) : 0;
+}
+
+/* Of a regular file that differs from what is beneath, if anything is. */
+static int diff_volatile(const struct diff_pair *p, struct layer_child *c, struct err *e)
+{
+	AUTO(volatile_content) content = VOLATILE_CONTENT_INIT;
+	bool equal = false;
+	if (volatile_content_read(p->files, p->path, p->upper->fd, &p->upper->st, &content, e) <
+	    0)
+		return -1;
+	c->normalised = content.file;
+	if (content.file && content.file->rule == VOLATILE_REMOVE)
+		c->change = p->lower ? LAYER_REMOVED : LAYER_DROPPED;
+	else if (content.file && p->lower && compare_normalised(p, &content, &equal, e) < 0)
+		return -1;
+	else if (equal)
+		c->change = LAYER_UNCHANGED;
+	return 0;
+}
+
 static int diff_other(const struct diff_pair *p, struct layer_child *c, struct err *e)
 {
 	bool equal = false;
 	if (p->lower && compare_nodes(p, &equal, e) < 0)
 		return -1;
 	c->change = equal ? LAYER_UNCHANGED : LAYER_CHANGED;
-	return 0;
+	return equal || p->upper->fd < 0 ? 0 : diff_volatile(p, c, e);
 }
 
 /* Overlayfs has three carriers of "gone"; a socket, which no layer can hold, is gone as well.
@@ -239,9 +277,10 @@ static int diff_pair(const struct diff_pair *p, struct layer_child *c, struct er
 	return S_ISDIR(p->upper->st.st_mode) ? diff_directory(p, c, e) : diff_other(p, c, e);
 }
 
-static int diff_child(int upper_fd, int lower_fd, const char *path, struct layer_child *c,
-		      struct err *e)
+static int diff_child(const struct layer_dirs *dirs, const struct volatile_options *files,
+		      const char *path, struct layer_child *c, struct err *e)
 {
+	int upper_fd = dirs->upper_fd, lower_fd = dirs->lower_fd;
 	AUTO(layer_node) upper = LAYER_NODE_INIT;
 	AUTO(layer_node) lower = LAYER_NODE_INIT;
 	bool exists = false, beneath = false;
@@ -260,6 +299,7 @@ static int diff_child(int upper_fd, int lower_fd, const char *path, struct layer
 		.path = path,
 		.upper = &upper,
 		.lower = beneath && !is_whiteout_device(&lower.st) ? &lower : NULL,
+		.files = files,
 	};
 	return diff_pair(&p, c, e);
 }
@@ -320,18 +360,18 @@ void layer_children_cleanup(struct layer_children *c)
 	vec_free(c);
 }
 
-int layer_diff_dir(int upper_fd, int lower_fd, const char *dir_path, struct layer_children *ret,
-		   struct err *e)
+int layer_diff_dir(const struct layer_dirs *dirs, const struct volatile_options *files,
+		   struct layer_children *ret, struct err *e)
 {
 	AUTO(strvec) names = {0};
-	if (list_names(upper_fd, dir_path, &names, e) < 0)
+	if (list_names(dirs->upper_fd, dirs->path, &names, e) < 0)
 		return -1;
 	AUTO(layer_children) found = {0};
 	for (size_t i = 0; i < names.len; i++) {
 		struct layer_child child = {.name = mem_strdup(names.items[i])};
 		vec_push(&found, child);
-		AUTO_FREE char *path = layer_path(dir_path, child.name);
-		if (diff_child(upper_fd, lower_fd, path, &found.items[i], e) < 0)
+		AUTO_FREE char *path = layer_path(dirs->path, child.name);
+		if (diff_child(dirs, files, path, &found.items[i], e) < 0)
 			return -1;
 	}
 	*ret = found;

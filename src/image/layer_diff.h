@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "image/volatile.h"
 #include "util/err.h"
 #include "util/vec.h"
 
@@ -38,6 +39,7 @@ struct layer_child {
 	dev_t dev; /* who was looked at, so that a swap is noticed */
 	ino_t ino;
 	enum layer_change change;
+	const struct volatile_file *normalised; /* not as the step left it; or NULL */
 	bool is_socket; /* REMOVED or DROPPED, since no layer can hold one */
 	bool is_dir;	/* and to be walked */
 	bool is_opaque; /* CHANGED directory that hides the contents of one beneath */
@@ -53,10 +55,14 @@ int layer_changed_while_read(const char *path, struct err *e);
 /* ERR_INPUT "layer/too-many-entries": beyond what a layer may hold (LIMIT_UNPACK_ENTRIES). */
 int layer_too_many_entries(struct err *e);
 
-/* `lower_fd` is the directory beneath, or -1 to take everything as new; `dir_path` is "" for
- * the root. ERR_INPUT "layer/reserved-name": an entry that a layer cannot hold, ".wh.*". */
-int layer_diff_dir(int upper_fd, int lower_fd, const char *dir_path, struct layer_children *ret,
-		   struct err *e) WARN_UNUSED;
+struct layer_dirs {
+	int upper_fd;
+	int lower_fd;	  /* the directory beneath, or -1 to take everything as new */
+	const char *path; /* "" for the root */
+};
+/* What `files` says is volatile is compared as it will be packed. ERR_INPUT "layer/reserved-name": an entry that a layer cannot hold, ".wh.*". */
+int layer_diff_dir(const struct layer_dirs *dirs, const struct volatile_options *files,
+		   struct layer_children *ret, struct err *e) WARN_UNUSED;
 
 /* "dir/name", or "name" below the root; the caller frees. */
 char *layer_path(const char *dir_path, const char *name);

@@ -228,6 +228,8 @@ int recipe_canon(const struct recipe_image *image, const struct recipe_resolutio
 	set_text(o, "working_dir", image->working_dir);
 	set_text(o, "runtime_user", image->runtime_user);
 	set_compression(o, image, resolution);
+	if (image->keeps_volatile)
+		set_text(o, "normalize", "none");
 	if (json_write_profile(o, out, e) != 0)
 		return err_wrap(e, "recipe of image '%s'", image->name);
 	return 0;

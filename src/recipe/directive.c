@@ -260,3 +260,19 @@ int directive_compression(const struct node *value, struct recipe_image *image, 
 	err_at(e, &value->pos, "recipe/bad-compression", "unknown compression '%s'", shown);
 	return err_hint(e, "it is 'gzip', 'zstd' or 'none'");
 }
+
+int directive_normalize(const struct node *value, struct recipe_image *image, struct err *e)
+{
+	const char *text = NULL;
+
+	if (value_text(value, "normalize", &text, e) != 0)
+		return -1;
+	image->keeps_volatile = str_same(text, "none");
+	if (image->keeps_volatile || str_same(text, "policy"))
+		return 0;
+	AUTO_FREE char *shown = str_printable(text, strlen(text));
+
+	err_at(e, &value->pos, "recipe/bad-normalize", "unknown value '%s' of 'normalize'",
+	       shown);
+	return err_hint(e, "it is 'none', or 'policy', which is the default");
+}

@@ -34,5 +34,6 @@ directive_read directive_os;
 directive_read directive_arch;
 directive_read directive_build_only;
 directive_read directive_compression;
+directive_read directive_normalize;
 
 #endif

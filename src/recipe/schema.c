@@ -50,6 +50,7 @@ static const struct directive directives[] = {
 	{SCHEMA_IMAGE, "build_env", MAP, .read = directive_build_env},
 	{SCHEMA_IMAGE, "build_only", SCALAR, .read = directive_build_only},
 	{SCHEMA_IMAGE, "compression", SCALAR, .read = directive_compression},
+	{SCHEMA_IMAGE, "normalize", SCALAR, .read = directive_normalize},
 	{SCHEMA_IMAGE, "environment", MAP, .read = directive_environment},
 	{SCHEMA_IMAGE, "cmd", SCALAR | LIST, .read = directive_cmd},
 	{SCHEMA_IMAGE, "entrypoint", SCALAR | LIST, .read = directive_entrypoint},

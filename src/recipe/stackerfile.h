@@ -98,6 +98,7 @@ struct recipe_image {
 	char *arch;	    /* OCI name; default of the running machine */
 	bool build_only;
 	enum recipe_compression compression;
+	bool keeps_volatile; /* normalize: none */
 };
 struct recipe_image_vec VEC_OF(struct recipe_image);
 

@@ -25,7 +25,7 @@ policy_json() {
 	expect_equal "$output" "$(jq -r .digest json)"
 	# The digest is what the head says it is.
 	: >all
-	for file in capabilities limits proc seccomp; do
+	for file in capabilities limits proc seccomp volatile; do
 		sed -n "/^--- # policy\/$file.yaml\$/,/^--- /p" text | sed '/^--- /d' >file
 		[ -s file ]
 		printf 'policy/%s.yaml %s\n' "$file" "$(stat -c %s file)" | cat - file >>all
@@ -37,7 +37,7 @@ policy_json() {
 	policy_json >json
 	run jq -r '.seccomp | keys | join(" ")' json
 	expect_equal "$output" "fetcher init lister packer remover step tool unpacker"
-	run jq -e '[.seccomp[][], .capabilities[][], .proc[][], .limits[][]] | length > 100 and
+	run jq -e '[.seccomp[][], .capabilities[][], .proc[][], .limits[][], .volatile[][]] | length > 100 and
 		all(.reason | type == "string" and length > 5)' json
 	expect_success
 	run jq -c '[.capabilities.packer[].name, .otherwise]' json
@@ -81,4 +81,94 @@ policy_json() {
 		expect_exit 2
 		expect_output "[cli/usage]"
 	done
+}
+
+# Files as an installation leaves them, each with the time, or with something random.
+write_volatile_image() {
+	write_stackerfile <<-END
+		app:
+		  from: {type: built, tag: base}
+		  normalize: $1
+		  run: |
+		    #!/bin/busybox sh
+		    mkdir -p /etc/ssh /var/log/apt /var/cache/ldconfig /var/cache/apt /var/lib/dpkg /usr/lib/__pycache__ /other
+		    stamp() { date +%s%N > "\$1"; }
+		    stamp /var/log/dpkg.log
+		    stamp /var/log/apt/term.log
+		    stamp /var/cache/ldconfig/aux-cache
+		    stamp /var/cache/apt/pkgcache.bin
+		    stamp /var/lib/dpkg/status-old
+		    stamp /etc/ssh/ssh_host_rsa_key
+		    head -c 16 /dev/urandom > /etc/machine-id
+		    echo "root:*:20000:0:99999:7:::" > /etc/shadow
+		    cat /stacker/run > /other/machine-id
+	END
+}
+
+@test "volatile files: normalised in the layer, told in the evidence, the same at any time" {
+	write_volatile_image policy
+	stacker build
+	first=$(image_digest app)
+	unpack_image app tree
+	expect_equal "$(cat tree/etc/machine-id)" uninitialized
+	expect_equal "$(cat tree/etc/shadow)" "root:*:3652:0:99999:7:::"
+	[ -e tree/var/log/dpkg.log ] && [ ! -s tree/var/log/dpkg.log ]
+	[ -e tree/var/log/apt/term.log ] && [ ! -s tree/var/log/apt/term.log ]
+	[ ! -e tree/var/cache/ldconfig/aux-cache ]
+	[ ! -e tree/etc/ssh/ssh_host_rsa_key ]
+	[ ! -e tree/var/lib/dpkg/status-old ]
+	[ -s tree/other/machine-id ]
+	jq -e '[.normalised[] | "\(.rule) \(.path)"] | index("remove var/cache/ldconfig/aux-cache") and
+		index("truncate var/log/apt/term.log") and index("set etc/machine-id") and length == 8' \
+		.stacker/cache/*.evidence.json
+	stacker build --no-cache
+	expect_equal "$(image_digest app)" "$first"
+	run stacker verify app
+	expect_success
+}
+
+@test "volatile files: 'normalize: none' keeps them, and is another recipe" {
+	builds_differ
+	write_volatile_image none
+	stacker build
+	unpack_image app tree
+	[ -s tree/var/log/dpkg.log ] && [ -s tree/var/cache/ldconfig/aux-cache ]
+	grep -q :20000: tree/etc/shadow
+	! jq -e .normalised .stacker/cache/*.evidence.json
+	run stacker verify app
+	expect_exit 1
+	write_volatile_image sometimes
+	run stacker build
+	expect_exit 1
+	expect_output recipe/bad-normalize "'sometimes'"
+}
+
+@test "volatile files: what lies beneath or is imported stays" {
+	mkdir -p imported/var/log
+	echo kept >imported/var/log/old.log
+	write_stackerfile <<-'END'
+		app:
+		  from: {type: built, tag: base}
+		  imports:
+		    - {path: imported/, dest: /}
+		  run: |
+		    #!/bin/busybox sh
+		    date > /var/log/new.log
+		later:
+		  from: {type: built, tag: app}
+		  run: |
+		    #!/bin/busybox sh
+		    date >> /var/log/new.log
+		    chmod 0600 /var/log/old.log
+		    touch /x
+	END
+	stacker build
+	unpack_image later tree
+	# Changed by the step, if only in its mode: the whole file is the layer's.
+	[ ! -s tree/var/log/old.log ]
+	unpack_image app before
+	expect_equal "$(cat before/var/log/old.log)" kept
+	# An empty log that is empty again is no change.
+	run tar -tf "$(blob_path "$(image_manifest later | jq -r '.layers[-1].digest')")"
+	refute_output new.log
 }

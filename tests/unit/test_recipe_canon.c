@@ -108,6 +108,7 @@ static const char *const changes[][2] = {
 	{FROM "build_only: false", FROM "build_only: true"},
 	{FROM "compression: gzip", FROM "compression: zstd"},
 	{FROM "compression: zstd", FROM "compression: none"},
+	{FROM "normalize: none", FROM},
 	{"from: {type: scratch}", "from: {type: built, tag: b}"},
 	{"from: {type: built, tag: b}", "from: {type: oci, url: 'o:t'}"},
 	{"from: {type: tar, url: x}", "from: {type: oci, url: 'o:t'}"},
