@@ -1,4 +1,4 @@
-/* stacker build */
+/* stacker build and recursive-build */
 #include <stdio.h>
 
 #include "build/build.h"
@@ -19,6 +19,7 @@ struct build_command {
 	struct strvec names;
 	bool json;
 	bool evidence;
+	bool order_only;
 	const char *on_failure; /* --on-run-failure */
 	bool shell_fail;
 	struct strvec failure_words;
@@ -97,28 +98,41 @@ static void report(void *ctx, const struct build_done *d)
 		buf_addf(&b->out, "%s %s\n", d->name, manifest);
 }
 
-static const struct opt options[] = {
+/* What both commands have in common. */
+/* clang-format off */
+#define SHARED_OPTIONS                                                                         \
+	{"image", 'A', OPT_TEXTS, offsetof(struct build_command, names), "IMAGE",              \
+	 "build only this image and what it needs; may be repeated"},                          \
+	{"hermetic", 0, OPT_ACCEPTED, 0, NULL,                                                 \
+	 "says what is always so: pinned inputs, no network in steps"},                        \
+	{"require-hash", 0, OPT_ACCEPTED, 0, NULL,                                             \
+	 "says what is always so: what comes from elsewhere has a hash"},                      \
+	{"no-cache", 0, OPT_FLAG, offsetof(struct build_command, options.no_cache), NULL,      \
+	 "build again what is in the cache"},                                                  \
+	{"on-run-failure", 0, OPT_TEXT, offsetof(struct build_command, on_failure), "COMMAND", \
+	 "run this in what a failed step left, without network, with standard input and the "  \
+	 "terminal"},                                                                          \
+	{"shell-fail", 0, OPT_FLAG, offsetof(struct build_command, shell_fail), NULL,          \
+	 "the same with /bin/sh"},                                                             \
+	{"evidence", 0, OPT_FLAG, offsetof(struct build_command, evidence), NULL,              \
+	 "show what each step tried that it could not do, the limits it reached and what "     \
+	 "isolated it; with --json, also in the results"},                                     \
+	{"order-only", 0, OPT_FLAG, offsetof(struct build_command, order_only), NULL,          \
+	 "print the stackerfiles in the order in which they would be built, and build none"},  \
+	PLAN_ARGS_OPTIONS(struct build_command, args),                                         \
+	{"json", 0, OPT_FLAG, offsetof(struct build_command, json), NULL,                      \
+	 "print the results as JSON"},                                                         \
+	{0}
+/* clang-format on */
+
+static const struct opt single_options[] = {
 	PLAN_ARGS_FILE_OPTION(struct build_command, args),
-	{"image", 'A', OPT_TEXTS, offsetof(struct build_command, names), "IMAGE",
-	 "build only this image and what it needs; may be repeated"},
-	{"hermetic", 0, OPT_ACCEPTED, 0, NULL,
-	 "says what is always so: pinned inputs, no network in steps"},
-	{"require-hash", 0, OPT_ACCEPTED, 0, NULL,
-	 "says what is always so: what comes from elsewhere has a hash"},
-	{"no-cache", 0, OPT_FLAG, offsetof(struct build_command, options.no_cache), NULL,
-	 "build again what is in the cache"},
-	{"on-run-failure", 0, OPT_TEXT, offsetof(struct build_command, on_failure), "COMMAND",
-	 "run this in what a failed step left, without network, with standard input and the "
-	 "terminal"},
-	{"shell-fail", 0, OPT_FLAG, offsetof(struct build_command, shell_fail), NULL,
-	 "the same with /bin/sh"},
-	{"evidence", 0, OPT_FLAG, offsetof(struct build_command, evidence), NULL,
-	 "show what each step tried that it could not do, the limits it reached and what isolated "
-	 "it; with --json, also in the results"},
-	PLAN_ARGS_OPTIONS(struct build_command, args),
-	{"json", 0, OPT_FLAG, offsetof(struct build_command, json), NULL,
-	 "print the results as JSON"},
-	{0},
+	SHARED_OPTIONS,
+};
+
+static const struct opt recursive_options[] = {
+	PLAN_ARGS_SEARCH_OPTIONS(struct build_command, args),
+	SHARED_OPTIONS,
 };
 
 /* Exit code, or -1 to go on. */
@@ -155,11 +169,51 @@ static int print_results(struct build_command *b, struct err *e)
 	return command_print(buf_text(&b->out), b->out.len, e);
 }
 
-static int run_build(const struct cli *cli, const struct command *self, int argc, char **argv)
+/* "N build PATH: requires: [PATH PATH]", as the original prints with --debug (U21). */
+static int print_order(struct build_command *b, struct err *e)
+{
+	AUTO(project) p = {0};
+	const struct project_options options = {.files = b->options.plan.files,
+						.files_len = b->options.plan.files_len,
+						.default_arch = build_machine_arch(),
+						.substitutions = b->options.plan.substitutions,
+						.leave_unpinned = true};
+	if (project_read(&options, &p, e) < 0)
+		return -1;
+	for (size_t i = 0; i < p.files.len; i++) {
+		const struct project_file *f = &p.files.items[i];
+		buf_addf(&b->out, "%zu build %s: requires: [", i, f->absolute);
+		for (size_t k = 0; k < f->needs.len; k++)
+			buf_addf(&b->out, "%s%s", k ? " " : "",
+				 p.files.items[f->needs.items[k].file].absolute);
+		buf_add_c(&b->out, "]\n");
+	}
+	return command_print_buf(&b->out, e);
+}
+
+static int build(const struct cli *cli, struct build_command *b, struct err *e)
+{
+	AUTO(build_context) c = BUILD_CONTEXT_INIT;
+	b->context = &c;
+	if (command_context_open(cli, &c, e) < 0)
+		return -1;
+	c.step_done = step_done;
+	c.step_done_ctx = b;
+	c.on_failure = b->failure_words.len > 0 ? &b->failure_shell : NULL;
+	if (build_run(&c, &b->options, report, b, e) < 0 || print_results(b, e) < 0)
+		return -1;
+	if (b->failed.code == ERR_NONE)
+		return 0;
+	*e = b->failed;
+	return -1;
+}
+
+static int run(const struct cli *cli, const struct command *self, struct plan_args args,
+	       int argc, char **argv)
 {
 	AUTO(build_command)
 	b = {.options = {.env_epoch = cli->env_epoch},
-	     .args = PLAN_ARGS_INIT,
+	     .args = args,
 	     .results = json_array(),
 	     .out = BUF_INIT(LIMIT_JSON_CANON_BYTES)};
 	int status = command_options(self, argc, argv, &b, NULL);
@@ -173,25 +227,42 @@ static int run_build(const struct cli *cli, const struct command *self, int argc
 		return command_failed(&e);
 	b.options.plan.names = (const char *const *)b.names.items;
 	b.options.plan.names_len = b.names.len;
-	AUTO(build_context) c = BUILD_CONTEXT_INIT;
-	b.context = &c;
-	if (command_context_open(cli, &c, &e) < 0)
-		return command_failed(&e);
-	c.step_done = step_done;
-	c.step_done_ctx = &b;
-	c.on_failure = b.failure_words.len > 0 ? &b.failure_shell : NULL;
-	if (build_run(&c, &b.options, report, &b, &e) < 0 || print_results(&b, &e) < 0)
-		return command_failed(&e);
-	return b.failed.code == ERR_NONE ? EXIT_OK : command_failed(&b.failed);
+	int rc = b.order_only ? print_order(&b, &e) : build(cli, &b, &e);
+	return rc < 0 ? command_failed(&e) : EXIT_OK;
+}
+
+static int run_build(const struct cli *cli, const struct command *self, int argc, char **argv)
+{
+	const struct plan_args args = PLAN_ARGS_INIT;
+	return run(cli, self, args, argc, argv);
+}
+
+static int run_recursive(const struct cli *cli, const struct command *self, int argc,
+			 char **argv)
+{
+	struct plan_args args = PLAN_ARGS_INIT;
+	args.search_dir = ".";
+	return run(cli, self, args, argc, argv);
 }
 
 const struct command command_build = {
 	.name = "build",
 	.summary = "Builds the images of a stackerfile into an OCI layout.",
-	.options = options,
+	.options = single_options,
 	.help = "Each image is named by the digest of its evaluated recipe; one that was built before\n"
 		"is taken from the cache. Every pinned input is fetched and checked before the first\n"
 		"step runs. On success, one line an image goes to standard output: its name and the\n"
 		"digest of its manifest. Exit status: 0 built, 1 failed, 2 wrong usage.\n",
 	.run = run_build,
+};
+
+const struct command command_recursive_build = {
+	.name = "recursive-build",
+	.summary = "Builds the images of all stackerfiles below a directory.",
+	.options = recursive_options,
+	.help = "Regular files below DIR whose absolute path matches REGEX, an extended regular\n"
+		"expression, are built together with their prerequisites, as by build. Symbolic\n"
+		"links are not followed, and stacker's own directories are not searched.\n"
+		"Exit status: 0 built, 1 failed, 2 wrong usage.\n",
+	.run = run_recursive,
 };

@@ -35,6 +35,7 @@ struct command {
 };
 
 extern const struct command command_build;
+extern const struct command command_recursive_build;
 extern const struct command command_verify;
 extern const struct command command_eval;
 extern const struct command command_check;

@@ -6,6 +6,7 @@
 /* clang-format off: one a line, since everybody adds to it */
 const struct command *const commands[] = {
 	&command_build,
+	&command_recursive_build,
 	&command_verify,
 	&command_eval,
 	&command_lock,

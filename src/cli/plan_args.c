@@ -7,6 +7,19 @@ void plan_args_cleanup(struct plan_args *a)
 {
 	strvec_cleanup(&a->substitute);
 	substitution_vec_cleanup(&a->substitutions);
+	strvec_cleanup(&a->found);
+}
+
+static int search(const struct cli *cli, struct plan_args *a, struct plan_options *plan,
+		  struct err *e)
+{
+	const struct search_options options = {
+		.dir = a->search_dir, .pattern = a->pattern, .skip = &cli->dirs};
+	if (search_stackerfiles(&options, &a->found, e) < 0)
+		return -1;
+	plan->files = (const char *const *)a->found.items;
+	plan->files_len = a->found.len;
+	return 0;
 }
 
 int plan_args_read(const struct cli *cli, struct plan_args *a, struct plan_options *ret,
@@ -26,5 +39,5 @@ int plan_args_read(const struct cli *cli, struct plan_args *a, struct plan_optio
 		.substitutions = &a->substitutions,
 		.annotations_namespace = a->annotations_namespace,
 	};
-	return 0;
+	return a->search_dir ? search(cli, a, ret, e) : 0;
 }

@@ -28,9 +28,9 @@
 #define LIMIT_YAML_ALIASED_BYTES (1 * MIB)
 #define LIMIT_SUBSTITUTIONS 1024 /* each is one pass over the file */
 /* Evaluated recipes */
-#define LIMIT_IMAGES 4096	   /* of one build; issue-scale is 500 */
-#define LIMIT_STACKERFILES 256	   /* of one build; sorting them costs its square */
-#define LIMIT_IMAGE_NAME_BYTES 128 /* OCI tag length */
+#define LIMIT_IMAGES 4096	     /* of one build; issue-scale is 500 */
+#define LIMIT_STACKERFILES 256	     /* of one build; sorting them costs its square */
+#define LIMIT_IMAGE_NAME_BYTES 128   /* OCI tag length */
 /* Archives and layers (SEC UN19, UN26) */
 #define LIMIT_UNPACK_BYTES (16 * GIB)
 /* Of what comes out to what goes in. Layers of real images stay below 100; SEC names 1100, but
