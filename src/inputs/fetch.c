@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "inputs/fetcher_internal.h"
+#include "inputs/fetcher_io_internal.h"
 #include "inputs/url.h"
 #include "util/clock.h"
 #include "util/limits.h"
@@ -238,40 +239,6 @@ static void report_progress(struct session *s, bool is_last)
 	s->options->progress(s->options->ctx, &p);
 }
 
-static int copy_staged(const struct store *store, int from, int *ret_fd, struct err *e)
-{
-	AUTO_CLOSE int fd = -1;
-
-	if (store_stage_open(store, &fd, e) < 0 || path_copy_fd(from, fd, "staged file", e) < 0)
-		return -1;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
-/* Makes sure that nobody can write to the staged file any more, or a fetcher gone bad could
- * change the blob after its bytes were checked. A read lease is granted only on a file that
- * nobody holds for writing, and since this one has no name yet, nobody can open it anew. Where
- * the lease is refused, for that reason or for want of support, a copy that the fetcher never
- * had takes its place. */
-static int take_back(const struct store *store, int *fd, int *ret_fd, struct err *e)
-{
-	AUTO_CLOSE int read_fd = -1;
-	char fd_path[32];
-
-	snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", *fd);
-	read_fd = openat(AT_FDCWD, fd_path, O_RDONLY | O_CLOEXEC);
-	if (read_fd < 0)
-		return err_sys(e, "cannot reopen a staged file");
-	mem_close_cleanup(fd);
-	*fd = -1;
-	if (fcntl(read_fd, F_SETLEASE, F_RDLCK) < 0)
-		return copy_staged(store, read_fd, ret_fd, e);
-	if (fcntl(read_fd, F_SETLEASE, F_UNLCK) < 0)
-		return err_sys(e, "cannot give back the lease of a staged file");
-	*ret_fd = TAKE_FD(read_fd);
-	return 0;
-}
-
 static int finish_job(struct session *s, uint32_t index, struct err *e)
 {
 	const struct fetch_job *job = &s->jobs.items[index];
@@ -280,7 +247,7 @@ static int finish_job(struct session *s, uint32_t index, struct err *e)
 	struct digest found;
 	AUTO_CLOSE int fd = -1;
 
-	if (take_back(s->store, &state->fd, &fd, e) < 0)
+	if (fetcher_take_back(s->store, &state->fd, &fd, e) < 0)
 		return err_locate(e, &job->pos);
 	if (store_stage_commit(s->store, fd, expected, job->size, &found, &state->bytes, e) <
 	    0) {
@@ -379,25 +346,11 @@ static int hand_out(struct session *s, uint32_t index, struct err *e)
 {
 	struct job_state *state = &s->states[index];
 	struct fetch_request r = {index};
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {.bytes = {0}};
-	struct iovec iov = {&r, sizeof(r)};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = control.bytes,
-			     .msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
 	if (store_stage_open(s->store, &state->fd, e) < 0)
 		return -1;
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &state->fd, sizeof(int));
 	/* Of a fetcher that is gone, its last words are of interest: receive() has them. */
-	if (sendmsg(s->sock, &msg, MSG_NOSIGNAL) < 0 && !is_gone(errno))
+	if (fetcher_send(s->sock, &r, sizeof(r), state->fd) < 0 && !is_gone(errno))
 		return err_sys(e, "cannot ask the fetcher");
 	state->handed_out = true;
 	s->running++;

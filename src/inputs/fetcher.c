@@ -11,17 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "inputs/fetcher_io_internal.h"
 #include "inputs/transfer_internal.h"
 #include "util/clock.h"
 #include "util/mem.h"
-#include "util/path.h"
 
-#define CA_FILE_DEFAULT "/etc/ssl/certs/ca-certificates.crt"
-#define CA_FILE_BYTES (8 * MIB)
 #define PROGRESS_MS 200
 /* How long a stall or a wait may be overlooked; transfers tick at least this often. */
 #define TICK_MS 50
-enum { FETCHER_FD = 3 };
 
 struct fetcher {
 	int sock;
@@ -108,31 +105,12 @@ static struct transfer *free_slot(struct fetcher *f)
 	return NULL;
 }
 
-static int take_fd(struct msghdr *msg)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-	int fd = -1;
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
-}
-
 /* False if there is no request now. */
 static bool receive_request(struct fetcher *f)
 {
 	struct fetch_request r;
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = {&r, sizeof(r)};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = control.bytes,
-			     .msg_controllen = sizeof(control.bytes)};
-	ssize_t n = recvmsg(f->sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fd = -1;
+	ssize_t n = fetcher_receive(f->sock, &r, sizeof(r), MSG_DONTWAIT, &fd);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
@@ -140,7 +118,6 @@ static bool receive_request(struct fetcher *f)
 		f->gone = true;
 		return false;
 	}
-	int fd = take_fd(&msg);
 	struct transfer *t = free_slot(f);
 
 	BUG_IF(fd < 0 || !t || r.job >= f->config->jobs_len);
@@ -201,21 +178,6 @@ static void loop(struct fetcher *f)
 	}
 }
 
-/* An absent system bundle is no error yet: http needs none. A file the user named is. */
-static int load_ca(struct fetcher *f, struct buf *ca, struct err *e)
-{
-	const char *path = f->config->options->ca_file;
-
-	if (path_read_file(AT_FDCWD, path ? path : CA_FILE_DEFAULT, ca, e) < 0) {
-		if (path)
-			return -1;
-		buf_clear(ca);
-	}
-	if (ca->len > 0)
-		f->env.ca = (struct curl_blob){ca->data, ca->len, CURL_BLOB_NOCOPY};
-	return 0;
-}
-
 static int take_away(const struct fetcher *f, struct err *e)
 {
 	const struct fetch_options *o = f->config->options;
@@ -229,8 +191,12 @@ static int prepare(struct fetcher *f, struct buf *ca, struct err *e)
 	/* libcurl and the resolver would listen to proxies, SSLKEYLOGFILE, RES_OPTIONS ... */
 	clearenv();
 	signal(SIGPIPE, SIG_IGN);
-	if (load_ca(f, ca, e) < 0)
+	const char *ca_file = f->config->options->ca_file;
+
+	if (fetcher_load_ca(ca_file, !ca_file, ca, e) < 0)
 		return -1;
+	if (ca->len > 0)
+		f->env.ca = (struct curl_blob){ca->data, ca->len, CURL_BLOB_NOCOPY};
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(e, ERR_SYSTEM, "fetch/curl", "cannot start libcurl");
 	f->env.multi = curl_multi_init();
@@ -241,14 +207,11 @@ static int prepare(struct fetcher *f, struct buf *ca, struct err *e)
 
 void fetcher_main(int sock, const struct fetcher_config *config)
 {
-	AUTO(buf) ca = BUF_INIT(CA_FILE_BYTES);
+	AUTO(buf) ca = BUF_INIT(FETCHER_CA_BYTES);
 	struct err e = ERR_INIT;
 	AUTO_FREE struct fetcher *f = mem_zalloc(1, sizeof(*f));
 
-	/* What else the supervisor holds (the store, the state directory) is none of ours. */
-	if (dup3(sock, FETCHER_FD, O_CLOEXEC) < 0 && sock != FETCHER_FD)
-		return;
-	if (close_range(FETCHER_FD + 1, ~0U, 0) < 0)
+	if (fetcher_settle(sock) < 0)
 		return;
 	f->sock = FETCHER_FD;
 	f->config = config;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "inputs/http_easy_internal.h"
 #include "util/clock.h"
 #include "util/mem.h"
 
@@ -242,18 +243,11 @@ static void judge_bytes(struct transfer *t)
 	transfer_forget_bytes(t);
 }
 
-static bool is_tls_refusal(CURLcode rc)
-{
-	return rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CERTPROBLEM ||
-	       rc == CURLE_SSL_CIPHER || rc == CURLE_SSL_CACERT_BADFILE ||
-	       rc == CURLE_SSL_ISSUER_ERROR;
-}
-
 static void judge_fault(struct transfer *t, CURLcode rc)
 {
 	const char *text = t->curl_error[0] ? t->curl_error : curl_easy_strerror(rc);
 
-	if (is_tls_refusal(rc))
+	if (http_is_tls_refusal(rc))
 		transfer_set_failure(t, FETCH_CAUSE_TLS, false, "%s", text);
 	else if (rc == CURLE_OPERATION_TIMEDOUT)
 		transfer_set_failure(t, FETCH_CAUSE_STALLED, true,

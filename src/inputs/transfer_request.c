@@ -1,14 +1,13 @@
 /*
  * One HTTP request of a transfer: the options of its libcurl handle and what its callbacks make
- * of the response. Everything libcurl would do by itself beyond one request to one origin is
- * switched off: redirects, proxies, netrc, cookies, authentication, content decoding. There is
- * nothing secret in a handle, so connections may be shared by all.
+ * of the response. There is nothing secret in a handle, so connections may be shared by all.
  */
 #include "inputs/transfer_internal.h"
 
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "inputs/http_easy_internal.h"
 #include "util/clock.h"
 #include "util/mem.h"
 #include "util/path.h"
@@ -17,7 +16,6 @@
 /* An error page that is read to its end lets the connection be used again; a longer one is not
  * worth that. */
 #define DROPPED_BODY_BYTES (64 * KIB)
-#define RECEIVE_BYTES (256 * KIB)
 
 static bool is_success(const struct http_head *h)
 {
@@ -187,8 +185,7 @@ static int on_request(void *ctx, char *remote_ip, char *local_ip, int remote_por
 	return forbidden ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
-/* An option that does not take would be a protection that is missing. */
-#define SET(option, value) BUG_IF(curl_easy_setopt(t->easy, (option), (value)) != CURLE_OK)
+#define SET(option, value) EASY_SET(t->easy, option, value)
 
 static void set_callbacks(struct transfer *t)
 {
@@ -202,39 +199,6 @@ static void set_callbacks(struct transfer *t)
 	SET(CURLOPT_OPENSOCKETDATA, t);
 	SET(CURLOPT_PREREQFUNCTION, on_request);
 	SET(CURLOPT_PREREQDATA, t);
-}
-
-static void set_policy(struct transfer *t)
-{
-	SET(CURLOPT_PROTOCOLS_STR, "http,https");
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_PROXY, ""); /* also keeps the environment's proxies out */
-	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-	SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
-	SET(CURLOPT_ACCEPT_ENCODING, NULL);
-	SET(CURLOPT_HTTP09_ALLOWED, 0L);
-	/* One response per connection at a time: its stall is its own, and half the attack
-	 * surface of HTTP/2 is not there. Parallelism comes from several connections. */
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)t->env->stall_ms);
-	SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
-	SET(CURLOPT_USERAGENT, "stacker/" STACKER_VERSION);
-}
-
-static void set_tls(struct transfer *t)
-{
-	struct curl_blob ca = t->env->ca;
-
-	SET(CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(CURLOPT_SSL_VERIFYHOST, 2L);
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	/* From memory: by now the fetcher cannot open files any more. */
-	SET(CURLOPT_CAINFO, NULL);
-	SET(CURLOPT_CAPATH, NULL);
-	if (ca.data)
-		SET(CURLOPT_CAINFO_BLOB, &ca);
 }
 
 static void set_range(struct transfer *t)
@@ -267,8 +231,8 @@ void transfer_request(struct transfer *t)
 	t->easy = curl_easy_init();
 	BUG_IF(!t->easy);
 	set_callbacks(t);
-	set_policy(t);
-	set_tls(t);
+	http_easy_restrict(t->easy, t->env->stall_ms);
+	http_easy_set_tls(t->easy, &t->env->ca);
 	set_range(t);
 	SET(CURLOPT_URL, t->current.text);
 	BUG_IF(curl_multi_add_handle(t->env->multi, t->easy) != CURLM_OK);
