@@ -149,22 +149,28 @@ static int confine_fetcher(void *ctx, struct err *e)
 	return sandbox_confine_fetcher(ctx, e);
 }
 
-int build_context_open(const struct build_dirs *dirs, struct build_context *c, struct err *e)
+int build_context_open_store(const struct build_dirs *dirs, struct build_context *c,
+			     struct err *e)
 {
 	c->dirs = *dirs;
-	if (policy_load(&c->policy, &c->policy_digest, e) < 0 ||
-	    policy_load_volatile(&c->volatile_files, e) < 0 ||
-	    sandbox_idmap_find(&c->idmap, e) < 0 ||
-	    path_make_private_dir(AT_FDCWD, dirs->state, &c->state_fd, e) < 0 ||
-	    store_open(c->state_fd, &c->store, e) < 0 ||
-	    path_make_private_dir(c->state_fd, "cache", &c->cache_fd, e) < 0 ||
-	    build_open_roots(dirs->roots, &c->idmap, &c->roots_fd, e) < 0 ||
-	    lock_acquire(c->roots_fd, ".lock", dirs->roots, &c->roots_lock_fd, e) < 0)
-		return -1;
 	c->fetch.confine = confine_fetcher;
 	c->fetch.confine_ctx = &c->policy;
 	c->registry.confine = confine_fetcher;
 	c->registry.confine_ctx = &c->policy;
+	if (policy_load(&c->policy, &c->policy_digest, e) < 0 ||
+	    path_make_private_dir(AT_FDCWD, dirs->state, &c->state_fd, e) < 0)
+		return -1;
+	return store_open(c->state_fd, &c->store, e);
+}
+
+int build_context_open(const struct build_dirs *dirs, struct build_context *c, struct err *e)
+{
+	if (sandbox_idmap_find(&c->idmap, e) < 0 || build_context_open_store(dirs, c, e) < 0 ||
+	    policy_load_volatile(&c->volatile_files, e) < 0 ||
+	    path_make_private_dir(c->state_fd, "cache", &c->cache_fd, e) < 0 ||
+	    build_open_roots(dirs->roots, &c->idmap, &c->roots_fd, e) < 0 ||
+	    lock_acquire(c->roots_fd, ".lock", dirs->roots, &c->roots_lock_fd, e) < 0)
+		return -1;
 	/* Ours by the lock: nobody else can be working there. */
 	if (dir_has_entries(c->roots_fd, WORK_DIR))
 		return build_remove_hostile(c, c->roots_fd, WORK_DIR, e);

@@ -61,6 +61,10 @@ int build_context_open(const struct build_dirs *dirs, struct build_context *ret,
  * plans of it keep no local file. */
 int build_context_open_for_plan(struct build_context *ret, struct err *e) WARN_UNUSED;
 
+/* The store and what traffic with registries needs, and no layer trees: nothing is locked. */
+int build_context_open_store(const struct build_dirs *dirs, struct build_context *ret,
+			     struct err *e) WARN_UNUSED;
+
 /* The OCI name of the machine's architecture ("amd64", "arm64"). */
 const char *build_machine_arch(void);
 

@@ -46,6 +46,7 @@ extern const struct command command_explain_miss;
 extern const struct command command_policy;
 extern const struct command command_inspect;
 extern const struct command command_lock;
+extern const struct command command_copy;
 
 /* All of them, in the order of --help (commands.c). */
 extern const struct command *const commands[];

@@ -11,6 +11,7 @@ const struct command *const commands[] = {
 	&command_eval,
 	&command_lock,
 	&command_explain_miss,
+	&command_copy,
 	&command_inspect,
 	&command_grab,
 	&command_exec,

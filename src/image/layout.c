@@ -307,6 +307,83 @@ int layout_resolve(const struct layout *l, const char *ref, const char *os, cons
 	return follow(l, found, ref, os, arch, ret, e);
 }
 
+static int copy_descriptor(const struct descriptor *d, struct descriptor *ret)
+{
+	*ret = *d;
+	ret->media_type = mem_strdup(d->media_type);
+	return 0;
+}
+
+int layout_entries(const struct layout *l, struct descriptor_vec *ret, struct err *e)
+{
+	AUTO(layout_index) x = {0};
+	if (read_index(l, &x, e) < 0)
+		return -1;
+	for (size_t i = 0; i < x.len; i++) {
+		struct descriptor d;
+		copy_descriptor(&x.items[i].descriptor, &d);
+		vec_push(ret, d);
+	}
+	return 0;
+}
+
+/* An image that is part of an index is no entry of its own. */
+static int find_blob(const struct layout *l, const struct digest *d, const char *ref,
+		     struct descriptor *ret, struct err *e)
+{
+	AUTO(buf) text = BUF_INIT(LIMIT_INDEX_BYTES);
+	AUTO(json_doc) doc = {0};
+	const char *type;
+	if (layout_blob_read(l, d, &text, e) < 0 ||
+	    json_read(buf_text(&text), text.len, LIMIT_INDEX_BYTES, ref, &doc, e) < 0 ||
+	    json_opt_text(doc.root, "mediaType", ref, &type, e) < 0)
+		return -1;
+	if (!type)
+		type = json_object_get(doc.root, "manifests") ? OCI_INDEX_TYPE
+							      : OCI_MANIFEST_TYPE;
+	*ret = (struct descriptor){mem_strdup(type), *d, text.len};
+	return 0;
+}
+
+int layout_find(const struct layout *l, const char *ref, struct descriptor *ret, struct err *e)
+{
+	AUTO(layout_index) x = {0};
+	const struct index_entry *found = NULL;
+	struct digest d;
+	if (read_index(l, &x, e) < 0)
+		return -1;
+	if (!str_has_prefix(ref, "sha256:") && !str_has_prefix(ref, "sha512:"))
+		return layout_index_find_tag(&x, ref, l->name, &found, e) < 0
+			       ? -1
+			       : copy_descriptor(&found->descriptor, ret);
+	if (digest_parse(ref, &d, e) < 0)
+		return -1;
+	found = layout_index_find_digest(&x, &d);
+	return found ? copy_descriptor(&found->descriptor, ret) : find_blob(l, &d, ref, ret, e);
+}
+
+/* What we write must be what we would read: within the limits, above all. */
+static int write_index(const struct layout *l, const struct layout_index *x, struct err *e)
+{
+	AUTO(buf) text = BUF_INIT(LIMIT_INDEX_BYTES);
+	AUTO(layout_index) check = {0};
+	json_write(x->doc.root, &text);
+	if (buf_check(&text, l->name, e) < 0 ||
+	    layout_index_parse(buf_text(&text), text.len, l->name, &check, e) < 0)
+		return -1;
+	return atomic_file_write(l->dir_fd, INDEX_FILE, FILE_MODE, text.data, text.len, e);
+}
+
+int layout_add_untagged(struct layout *l, const struct descriptor *d, const char *artifact_type,
+			struct err *e)
+{
+	BUG_IF(l->lock_fd < 0);
+	AUTO(layout_index) x = {0};
+	if (read_index(l, &x, e) < 0)
+		return -1;
+	return layout_index_add(&x, d, artifact_type) ? write_index(l, &x, e) : 0;
+}
+
 int layout_set_tag(struct layout *l, const char *tag, const struct descriptor *d,
 		   const char *os, const char *arch, bool *ret_changed, struct err *e)
 {
@@ -315,17 +392,8 @@ int layout_set_tag(struct layout *l, const char *tag, const struct descriptor *d
 	if (read_index(l, &x, e) < 0)
 		return -1;
 	bool changed = layout_index_set_tag(&x, tag, d, os, arch);
-	if (changed) {
-		AUTO(buf) text = BUF_INIT(LIMIT_INDEX_BYTES);
-		AUTO(layout_index) check = {0};
-		json_write(x.doc.root, &text);
-		/* What we write must be what we would read: within the limits, above all. */
-		if (buf_check(&text, l->name, e) < 0 ||
-		    layout_index_parse(buf_text(&text), text.len, l->name, &check, e) < 0 ||
-		    atomic_file_write(l->dir_fd, INDEX_FILE, FILE_MODE, text.data, text.len,
-				      e) < 0)
-			return -1;
-	}
+	if (changed && write_index(l, &x, e) < 0)
+		return -1;
 	*ret_changed = changed;
 	return 0;
 }

@@ -36,6 +36,16 @@ int layout_resolve(const struct layout *l, const char *ref, const char *os, cons
 		   struct descriptor *ret, struct err *e) WARN_UNUSED;
 /* The names of all entries that have one, in order. */
 int layout_tags(const struct layout *l, struct strvec *ret, struct err *e) WARN_UNUSED;
+/* What a tag or digest of index.json is, be it an index; ERR_INPUT "layout/no-such-tag". A digest
+ * that no entry has is looked for among the blobs. */
+int layout_find(const struct layout *l, const char *ref, struct descriptor *ret,
+		struct err *e) WARN_UNUSED;
+/* Every entry of index.json. */
+int layout_entries(const struct layout *l, struct descriptor_vec *ret,
+		   struct err *e) WARN_UNUSED;
+/* Adds a manifest without a tag, such as a referrer. */
+int layout_add_untagged(struct layout *l, const struct descriptor *d, const char *artifact_type,
+			struct err *e) WARN_UNUSED;
 /* A blob's fd, size checked against `expected_size` (-1: any); not hashed. */
 int layout_blob_open(const struct layout *l, const struct digest *d, int64_t expected_size,
 		     int *ret_fd, struct err *e) WARN_UNUSED;
@@ -49,7 +59,7 @@ int layout_put_blob_fd(struct layout *l, int from_fd, const struct digest *d,
 int layout_put_blob(struct layout *l, const void *bytes, size_t len, struct digest *ret,
 		    struct err *e) WARN_UNUSED;
 /* Replaces the entry of `tag` (old one removed, new one appended), or does nothing if it is
- * already exactly that (*ret_changed). The platform of the entry is os/arch. */
+ * already exactly that (*ret_changed). The platform of the entry is os/arch; os NULL: none. */
 int layout_set_tag(struct layout *l, const char *tag, const struct descriptor *d,
 		   const char *os, const char *arch, bool *ret_changed,
 		   struct err *e) WARN_UNUSED;

@@ -56,7 +56,8 @@ static int parse_entry(const json_t *value, const char *what, struct index_entry
 	    json_opt_text(value, "artifactType", what, &artifact, e) < 0)
 		return -1;
 	if (platform && (json_get_text(platform, "os", what, &x.os, e) < 0 ||
-			 json_get_text(platform, "architecture", what, &x.arch, e) < 0))
+			 json_get_text(platform, "architecture", what, &x.arch, e) < 0 ||
+			 json_opt_text(platform, "variant", what, &x.variant, e) < 0))
 		return -1;
 	if (annotations && json_opt_text(annotations, OCI_REF_NAME, what, &x.ref_name, e) < 0)
 		return -1;
@@ -126,16 +127,23 @@ static bool names_platform(const struct index_entry *x, const char *os, const ch
 	return x->os && index_entry_suits(x, os, arch);
 }
 
+static bool has_variant(const struct index_entry *x, const char *variant)
+{
+	return !variant || !x->variant || str_same(x->variant, variant);
+}
+
 static json_t *entry_to_json(const char *tag, const struct descriptor *d, const char *os,
 			     const char *arch)
 {
 	json_t *annotations = json_object();
 	json_put_text(annotations, OCI_REF_NAME, tag);
+	json_t *entry = descriptor_to_json(d);
+	json_put(entry, "annotations", annotations);
+	if (!os)
+		return entry;
 	json_t *platform = json_object();
 	json_put_text(platform, "architecture", arch);
 	json_put_text(platform, "os", os);
-	json_t *entry = descriptor_to_json(d);
-	json_put(entry, "annotations", annotations);
 	json_put(entry, "platform", platform);
 	return entry;
 }
@@ -203,14 +211,16 @@ bool index_entry_suits(const struct index_entry *entry, const char *os, const ch
 	       (!entry->arch || !arch || strcmp(entry->arch, arch) == 0);
 }
 
-int layout_index_find_platform(const struct layout_index *x, const char *os, const char *arch,
-			       const char *what, const struct index_entry **ret, struct err *e)
+int layout_index_find_variant(const struct layout_index *x, const char *os, const char *arch,
+			      const char *variant, const char *what,
+			      const struct index_entry **ret, struct err *e)
 {
 	const struct index_entry *named = NULL, *unnamed = NULL;
 	size_t named_len = 0, unnamed_len = 0;
 	for (size_t i = 0; i < x->len; i++) {
 		const struct index_entry *entry = &x->items[i];
-		if (is_image(entry) && names_platform(entry, os, arch)) {
+		if (is_image(entry) && names_platform(entry, os, arch) &&
+		    has_variant(entry, variant)) {
 			named = entry;
 			named_len++;
 		} else if (is_image(entry) && !entry->os) {
@@ -225,10 +235,27 @@ int layout_index_find_platform(const struct layout_index *x, const char *os, con
 		err_set(e, ERR_INPUT, "layout/ambiguous-platform",
 			"'%s' has %zu images for %s/%s", what, len, os ? os : "any",
 			arch ? arch : "any");
-		return err_hint(e, "name the image by its digest");
+		return err_hint(e, "name the image by its digest, or the variant");
 	}
 	*ret = named ? named : unnamed;
 	return 0;
+}
+
+int layout_index_find_platform(const struct layout_index *x, const char *os, const char *arch,
+			       const char *what, const struct index_entry **ret, struct err *e)
+{
+	return layout_index_find_variant(x, os, arch, NULL, what, ret, e);
+}
+
+bool layout_index_add(struct layout_index *x, const struct descriptor *d,
+		      const char *artifact_type)
+{
+	if (layout_index_find_digest(x, &d->digest))
+		return false;
+	json_t *entry = descriptor_to_json(d);
+	json_put_text(entry, "artifactType", artifact_type);
+	json_array_append_new(json_object_get(x->doc.root, "manifests"), entry);
+	return true;
 }
 
 bool layout_index_set_tag(struct layout_index *x, const char *tag, const struct descriptor *d,

@@ -16,7 +16,7 @@
 struct index_entry {
 	struct descriptor descriptor; /* owned */
 	const char *ref_name;
-	const char *os, *arch;
+	const char *os, *arch, *variant;
 	bool is_artifact; /* has an artifactType: an attestation or the like, no image */
 };
 
@@ -43,12 +43,20 @@ const struct index_entry *layout_index_find_digest(const struct layout_index *x,
 int layout_index_find_platform(const struct layout_index *x, const char *os, const char *arch,
 			       const char *what, const struct index_entry **ret,
 			       struct err *e) WARN_UNUSED;
+/* As above for a variant of the architecture, too (NULL: any). */
+int layout_index_find_variant(const struct layout_index *x, const char *os, const char *arch,
+			      const char *variant, const char *what,
+			      const struct index_entry **ret, struct err *e) WARN_UNUSED;
 /* Whether the entry says nothing that contradicts os/arch. */
 bool index_entry_suits(const struct index_entry *entry, const char *os, const char *arch);
 
 /* Replaces the entries of `tag` in the document by a last one; false if it is just so already.
- * `items` are not brought up to date. */
+ * `items` are not brought up to date. Without an os the entry names no platform. */
 bool layout_index_set_tag(struct layout_index *x, const char *tag, const struct descriptor *d,
 			  const char *os, const char *arch);
+
+/* Adds an entry without a tag; false if one of that digest is there. */
+bool layout_index_add(struct layout_index *x, const struct descriptor *d,
+		      const char *artifact_type);
 
 #endif

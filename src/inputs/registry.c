@@ -69,6 +69,7 @@ static const struct {
 struct registry {
 	struct registry_config config;
 	struct reference where; /* a copy of host and repository */
+	struct registry_options options;
 	struct proc proc;
 	int sock; /* -1: no fetcher runs */
 	uint64_t heard_at_ms;
@@ -127,7 +128,8 @@ int registry_open(const struct reference *where, const struct registry_options *
 	r->config.authority = authority_of(where->host);
 	r->config.name = mem_printf("%s/%s", where->host, where->repository);
 	r->config.is_loopback = host_is_loopback(r->config.authority);
-	resolve_options(&r->config, options);
+	r->options = *options;
+	resolve_options(&r->config, &r->options);
 	if (auth_find(options->environment, &r->where, &r->config.credential, e) < 0) {
 		registry_close(r);
 		return -1;

@@ -28,7 +28,7 @@ struct registry_progress {
 	uint64_t bytes_expected;
 };
 
-/* Borrowed as long as a registry is open. A zeroed object is a sane default but for `confine`.
+/* What it points to is borrowed as long as a registry is open. A zeroed object is a sane default but for `confine`.
  */
 struct registry_options {
 	bool insecure;	     /* certificates are not checked, and plain http will do */
