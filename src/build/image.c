@@ -12,6 +12,7 @@
 
 #include "build/annotation.h"
 #include "build/job.h"
+#include "build/remote.h"
 #include "build/roots.h"
 #include "image/layout.h"
 #include "recipe/canon.h"
@@ -123,23 +124,17 @@ static int read_base(struct build_context *c, const struct recipe_image *r,
 }
 
 /* Copies the base's manifest, config and layers into the store, every blob hash-checked. */
-static int take_oci_base(struct build_context *c, const struct plan_image *image,
-			 struct image_result *ret, struct err *e)
+static int take_base(struct build_context *c, const struct recipe_image *r,
+		     const struct layout *layout, const struct descriptor *found,
+		     struct image_result *ret, struct err *e)
 {
-	const struct recipe_image *r = image->recipe;
-	AUTO(layout) layout = LAYOUT_INIT;
-	AUTO(descriptor) found = {0};
 	AUTO(manifest) manifest = {0};
 	AUTO(image_config) config = {0};
-	char digest[DIGEST_TEXT_MAX];
-	digest_format(&image->base, digest);
-	if (layout_open(AT_FDCWD, r->from_layout, &layout, e) < 0 ||
-	    layout_resolve(&layout, digest, r->os, r->arch, &found, e) < 0 ||
-	    read_base(c, r, &found, &layout, &manifest, &config, e) < 0)
+	if (read_base(c, r, found, layout, &manifest, &config, e) < 0)
 		return err_locate(e, &r->pos);
 	for (size_t i = 0; i < manifest.layers.len; i++) {
 		struct descriptor *d = &manifest.layers.items[i];
-		if (take_blob(c, &layout, d, e) < 0)
+		if (take_blob(c, layout, d, e) < 0)
 			return err_locate(e, &r->pos);
 		add_layer(ret, (struct result_layer){
 				       .blob = {mem_strdup(d->media_type), d->digest, d->size},
@@ -152,6 +147,36 @@ static int take_oci_base(struct build_context *c, const struct plan_image *image
 	ret->inherit_config = manifest.config.digest;
 	annotation_inherit(&manifest.annotations, &ret->inherit_annotations);
 	return 0;
+}
+
+static int take_oci_base(struct build_context *c, const struct plan_image *image,
+			 struct image_result *ret, struct err *e)
+{
+	const struct recipe_image *r = image->recipe;
+	AUTO(layout) layout = LAYOUT_INIT;
+	AUTO(descriptor) found = {0};
+	char digest[DIGEST_TEXT_MAX];
+	digest_format(&image->base, digest);
+	if (layout_open(AT_FDCWD, r->from_layout, &layout, e) < 0 ||
+	    layout_resolve(&layout, digest, r->os, r->arch, &found, e) < 0)
+		return err_locate(e, &r->pos);
+	return take_base(c, r, &layout, &found, ret, e);
+}
+
+/* It was brought into the store, which is a layout, too. */
+static int take_docker_base(struct build_context *c, const struct plan_image *image,
+			    struct image_result *ret, struct err *e)
+{
+	const struct recipe_image *r = image->recipe;
+	const struct remote_platform platform = {r->os, r->arch, r->from_variant};
+	AUTO(layout) store = LAYOUT_INIT;
+	AUTO(descriptor) top = {0};
+	AUTO(descriptor) found = {0};
+	if (layout_open(c->state_fd, "store", &store, e) < 0 ||
+	    remote_describe(&c->store, &image->base, &top, e) < 0 ||
+	    remote_find_image(&c->store, &top, &platform, &found, e) < 0)
+		return err_locate(e, &r->pos);
+	return take_base(c, r, &store, &found, ret, e);
 }
 
 /* Readies a job on top of what `r` has so far. */
@@ -231,6 +256,8 @@ static int add_base(struct build_context *c, const struct plan *p, size_t index,
 		return 0;
 	case FROM_OCI:
 		return take_oci_base(c, image, r, e);
+	case FROM_DOCKER:
+		return take_docker_base(c, image, r, e);
 	case FROM_TAR: {
 		AUTO(job) job = {0};
 		if (start_job(c, p, index, results, r, &job, e) < 0 ||

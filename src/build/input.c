@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "build/remote.h"
 #include "inputs/local.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -110,6 +111,19 @@ static int add_source(struct bringing *b, const struct recipe_source *s,
 	BUG_IF(true);
 }
 
+static int bring_registry_base(struct build_context *c, const struct plan_image *image,
+			       struct err *e)
+{
+	const struct recipe_image *r = image->recipe;
+	const struct remote_base base = {
+		.url = r->from_url,
+		.digest = image->base,
+		.platform = {r->os, r->arch, r->from_variant},
+		.insecure = r->from_insecure,
+	};
+	return remote_bring_base(c, &base, e) < 0 ? err_locate(e, &r->from_pos) : 0;
+}
+
 int input_bring_all(struct build_context *c, const struct plan *p, const bool *todo,
 		    struct err *e)
 {
@@ -119,6 +133,8 @@ int input_bring_all(struct build_context *c, const struct plan *p, const bool *t
 		const struct recipe_image *r = image->recipe;
 		if (!todo[i])
 			continue;
+		if (r->from == FROM_DOCKER && bring_registry_base(c, image, e) < 0)
+			return -1;
 		if (r->from == FROM_TAR &&
 		    add_source(&b, &r->from_source, &image->base, AT_FDCWD, e) < 0)
 			return -1;

@@ -10,6 +10,7 @@
 #include "image/compress.h"
 #include "image/layout.h"
 #include "inputs/local.h"
+#include "inputs/reference.h"
 #include "inputs/url.h"
 #include "recipe/canon.h"
 #include "util/limits.h"
@@ -130,6 +131,17 @@ static int resolve_oci_base(const struct recipe_image *r, struct digest *ret, st
 	return 0;
 }
 
+/* By the digest as it is pinned, of an index or a manifest: nothing is looked up. */
+static int resolve_docker_base(const struct recipe_image *r, struct digest *ret, struct err *e)
+{
+	AUTO(reference) where = {0};
+	if (reference_parse(r->from_url, &where, e) < 0)
+		return err_locate(e, &r->from_pos);
+	BUG_IF(r->from_digest.alg == DIGEST_NONE); /* pins were settled */
+	*ret = r->from_digest;
+	return 0;
+}
+
 /* Also of what is in the store already: a URL with a password in it must not get into anything
  * that is printed or kept (SEC ST10). */
 static int check_urls(const struct recipe_source *s, struct err *e)
@@ -171,6 +183,8 @@ static int resolve_base(struct build_context *c, const struct plan *p,
 	case FROM_SCRATCH:
 		*ret = (struct digest){0};
 		return 0;
+	case FROM_DOCKER:
+		return resolve_docker_base(r, ret, e);
 	case FROM_OCI:
 		return resolve_oci_base(r, ret, e);
 	case FROM_BUILT:

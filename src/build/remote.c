@@ -5,6 +5,7 @@
 
 #include "build/remote_tree.h"
 #include "image/layout_index.h"
+#include "util/json_read.h"
 #include "util/limits.h"
 #include "util/mem.h"
 #include "util/str.h"
@@ -52,6 +53,25 @@ int remote_pull(struct registry *r, const char *ref, const struct remote_platfor
 		return -1;
 	*ret_top = top;
 	top = (struct descriptor){0};
+	return 0;
+}
+
+int remote_describe(const struct store *store, const struct digest *d, struct descriptor *ret,
+		    struct err *e)
+{
+	AUTO(buf) text = BUF_INIT(LIMIT_MANIFEST_BYTES);
+	AUTO(json_doc) doc = {0};
+	char what[DIGEST_TEXT_MAX];
+	const char *type;
+	digest_format(d, what);
+	if (store_blob_read(store, d, &text, e) < 0 ||
+	    json_read(buf_text(&text), text.len, LIMIT_MANIFEST_BYTES, what, &doc, e) < 0 ||
+	    json_opt_text(doc.root, "mediaType", what, &type, e) < 0)
+		return -1;
+	if (!type)
+		type = json_object_get(doc.root, "manifests") ? OCI_INDEX_TYPE
+							      : OCI_MANIFEST_TYPE;
+	*ret = (struct descriptor){mem_strdup(type), *d, text.len};
 	return 0;
 }
 

@@ -32,10 +32,25 @@ int remote_resolve(struct registry *r, const char *ref, struct descriptor *ret,
 int remote_pull(struct registry *r, const char *ref, const struct remote_platform *platform,
 		const struct store *to, struct descriptor *ret_top, struct err *e) WARN_UNUSED;
 
+/* What a document in the store is, by what it says itself. */
+int remote_describe(const struct store *store, const struct digest *d, struct descriptor *ret,
+		    struct err *e) WARN_UNUSED;
+
 /* From what lies in `from` alone: the manifest that `top` stands for on a platform; `top`
  * itself, if it is one. ERR_INPUT "layout/no-such-platform", "store/absent", ... */
 int remote_find_image(const struct store *from, const struct descriptor *top,
 		      const struct remote_platform *platform, struct descriptor *ret,
+		      struct err *e) WARN_UNUSED;
+
+/* The base of `from: docker` in the store, whole: from `seed` if that has it (NULL: none), else
+ * from the registry of `url`. */
+struct remote_base {
+	const char *url; /* docker://HOST/REPOSITORY... */
+	struct digest digest;
+	struct remote_platform platform;
+	bool insecure;
+};
+int remote_bring_base(struct build_context *c, const struct remote_base *base,
 		      struct err *e) WARN_UNUSED;
 
 struct remote_push {

@@ -4,28 +4,20 @@
 
 #include "build/copy.h"
 #include "cli/command.h"
-#include "cli/registry.h"
 #include "util/mem.h"
 #include "util/str.h"
 
 struct copy_command {
-	struct registry_flags registry;
 	const char *platform;
 	bool insecure, src_insecure, dst_insecure;
 	bool referrers;
 };
-
-static void copy_command_cleanup(struct copy_command *c)
-{
-	registry_flags_cleanup(&c->registry);
-}
 
 static const struct opt options[] = {
 	{"platform", 0, OPT_TEXT, offsetof(struct copy_command, platform), "OS/ARCH[/VARIANT]",
 	 "of an index, copy the image for this platform only"},
 	{"referrers", 0, OPT_FLAG, offsetof(struct copy_command, referrers), NULL,
 	 "also copy what refers to it, such as signatures and attestations"},
-	REGISTRY_FLAG_OPTIONS(struct copy_command, registry),
 	{"insecure", 0, OPT_FLAG, offsetof(struct copy_command, insecure), NULL,
 	 "check no certificates, and take plain http; then no password is sent but to this machine"},
 	{"src-insecure", 0, OPT_FLAG, offsetof(struct copy_command, src_insecure), NULL,
@@ -72,7 +64,7 @@ static int report(const struct copy_report *r, struct err *e)
 
 static int run_copy(const struct cli *cli, const struct command *self, int argc, char **argv)
 {
-	AUTO(copy_command) c = {0};
+	struct copy_command c = {0};
 	AUTO(platform_text) platform = {0};
 	struct command_args args;
 	int status = command_options(self, argc, argv, &c, &args);
@@ -93,9 +85,8 @@ static int run_copy(const struct cli *cli, const struct command *self, int argc,
 	struct copy_report done = {0};
 	struct err e = ERR_INIT;
 	AUTO(build_context) context = BUILD_CONTEXT_INIT;
-	if (build_context_open_store(&cli->dirs, &context, &e) < 0)
+	if (command_store_open(cli, &context, &e) < 0)
 		return command_failed(&e);
-	registry_flags_apply(&c.registry, cli, &context);
 	if (copy_image(&context, &copy, &done, &e) < 0 || report(&done, &e) < 0)
 		return command_failed(&e);
 	return EXIT_OK;

@@ -122,16 +122,49 @@ static void show_fetch(void *ctx, const struct fetch_progress *p)
 	}
 }
 
+static void show_transfer(void *ctx, const struct registry_progress *p)
+{
+	const struct cli *cli = ctx;
+	char bytes[32];
+	char expected[32];
+	char line[128];
+	num_format_size(p->bytes, bytes);
+	num_format_size(p->bytes_expected, expected);
+	snprintf(line, sizeof(line), "transferring blobs: %zu of %zu, %s of %s", p->done,
+		 p->total, bytes, expected);
+	log_status(cli->terminal && p->done < p->total ? line : NULL);
+}
+
+/* The user's own environment goes to credential helpers; nothing else looks into it. */
+static void set_network(const struct cli *cli, struct build_context *c)
+{
+	union {
+		const struct cli *in;
+		void *out;
+	} ctx = {.in = cli}; /* the progress functions take it back as const */
+	c->fetch.progress = show_fetch;
+	c->fetch.ctx = ctx.out;
+	c->fetch.ca_file = cli->ca_file;
+	c->registry.progress = show_transfer;
+	c->registry.ctx = ctx.out;
+	c->registry.ca_file = cli->ca_file;
+	c->registry.token_hosts = cli->token_hosts;
+	c->registry.environment = (const char *const *)environ;
+}
+
 int command_context_open(const struct cli *cli, struct build_context *ret, struct err *e)
 {
 	if (build_context_open(&cli->dirs, ret, e) < 0)
 		return -1;
-	union {
-		const struct cli *in;
-		void *out;
-	} ctx = {.in = cli}; /* show_fetch takes it back as const */
-	ret->fetch.progress = show_fetch;
-	ret->fetch.ctx = ctx.out;
+	set_network(cli, ret);
 	ret->quiet_steps = cli->quiet;
+	return 0;
+}
+
+int command_store_open(const struct cli *cli, struct build_context *ret, struct err *e)
+{
+	if (build_context_open_store(&cli->dirs, ret, e) < 0)
+		return -1;
+	set_network(cli, ret);
 	return 0;
 }

@@ -19,6 +19,8 @@ struct cli {
 	bool terminal;		/* stderr is one: progress lines */
 	bool progress;		/* progress also where stderr is no terminal, as lines */
 	bool quiet;
+	const char *ca_file;			     /* or NULL */
+	const char *const *token_hosts;		     /* NULL-terminated */
 	const char *env_epoch;			     /* SOURCE_DATE_EPOCH, or NULL */
 	const char *env_term;			     /* TERM, or NULL */
 	const char *sudo_user, *sudo_uid, *sudo_gid; /* who called sudo, or NULL */
@@ -80,5 +82,8 @@ void command_shell_output(void *ctx, const char *bytes, size_t len);
 /* Opens the context of a command, with progress of downloads if there is a terminal. */
 int command_context_open(const struct cli *cli, struct build_context *ret,
 			 struct err *e) WARN_UNUSED;
+/* Likewise the store alone, for what only moves images. */
+int command_store_open(const struct cli *cli, struct build_context *ret,
+		       struct err *e) WARN_UNUSED;
 
 #endif

@@ -22,6 +22,10 @@ const struct opt globals_options[] = {
 	 "the OCI layout that images go to (default: oci)"},
 	{"storage-type", 0, OPT_TEXT, offsetof(struct globals, storage_type), "overlay",
 	 "how trees are mounted; there is one way"},
+	{"ca-file", 0, OPT_TEXT, offsetof(struct globals, ca_file), "FILE",
+	 "certificates (PEM) to trust beside the system's"},
+	{"token-host", 0, OPT_TEXTS, offsetof(struct globals, token_hosts), "HOST",
+	 "send a registry's password to this token service, too, if the registry names it"},
 	{"debug", 0, OPT_FLAG, offsetof(struct globals, debug), NULL,
 	 "more about what is done, and where in the program an error was raised"},
 	{"quiet", 'q', OPT_FLAG, offsetof(struct globals, quiet), NULL,
@@ -47,6 +51,8 @@ void globals_cleanup(struct globals *g)
 	mem_free_cleanup(&g->roots_path);
 	mem_free_cleanup(&g->oci_path);
 	mem_close_cleanup(&g->log_fd);
+	strvec_cleanup(&g->token_hosts);
+	mem_free_cleanup(&g->token_host_list);
 }
 
 /* The few variables that may matter; everything else of the environment is ignored. */
@@ -144,6 +150,13 @@ static int set_directories(struct globals *g, struct err *e)
 	return err_hint(e, "it separates directories where overlays are mounted by hand");
 }
 
+static void list_token_hosts(struct globals *g)
+{
+	g->token_host_list = mem_zalloc(g->token_hosts.len + 1, sizeof(char *));
+	for (size_t i = 0; i < g->token_hosts.len; i++)
+		g->token_host_list[i] = g->token_hosts.items[i];
+}
+
 int globals_apply(struct globals *g, struct cli *ret, struct err *e)
 {
 	const struct conf_home home = {environment("XDG_CONFIG_HOME"), environment("HOME")};
@@ -153,13 +166,18 @@ int globals_apply(struct globals *g, struct cli *ret, struct err *e)
 	log_debug("stacker version " STACKER_VERSION);
 	if (conf_read(g->config, &home, &g->conf, e) < 0 || set_directories(g, e) < 0)
 		return -1;
+	list_token_hosts(g);
 	*ret = (struct cli){
-		.dirs = {.state = g->state_path, .roots = g->roots_path, .oci = g->oci_path,
+		.dirs = {.state = g->state_path,
+			 .roots = g->roots_path,
+			 .oci = g->oci_path,
 			 .work = g->work ? g->work : g->conf.work_dir},
 		.terminal = isatty(g->log_fd >= 0 ? g->log_fd : STDERR_FILENO) && !g->quiet &&
 			    !g->no_progress,
 		.progress = g->progress,
 		.quiet = g->quiet,
+		.ca_file = g->ca_file,
+		.token_hosts = g->token_host_list,
 		.env_epoch = environment("SOURCE_DATE_EPOCH"),
 		.env_term = environment("TERM"),
 		.sudo_user = environment("SUDO_USER"),

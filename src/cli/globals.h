@@ -7,7 +7,9 @@
 
 struct globals {
 	const char *config, *work, *state, *roots, *oci;
-	const char *log_file, *log_format, *storage_type;
+	const char *log_file, *log_format, *storage_type, *ca_file;
+	struct strvec token_hosts;
+	const char **token_host_list; /* the same, NULL-terminated */
 	bool debug, quiet, log_timestamp, progress, no_progress, version;
 	struct conf conf;
 	char *state_path, *roots_path, *oci_path; /* what struct cli borrows */

@@ -35,7 +35,7 @@ struct fetch_options {
 	unsigned stall_ms;   /* 0: LIMIT_DOWNLOAD_STALL_S */
 	uint64_t total_ms;   /* for one pin; 0: LIMIT_DOWNLOAD_TOTAL_S */
 	unsigned backoff_ms; /* first wait before a retry, doubled each time; 0: 500 */
-	const char *ca_file; /* PEM; NULL: the system's */
+	const char *ca_file; /* PEM, beside the system's; NULL: none */
 	/* Called in the fetcher before it talks to anyone: takes away everything it does not
 	 * need (sandbox/confine.h, handed in by build, since peers do not include one another).
 	 * NULL in unit tests only. */

@@ -191,9 +191,7 @@ static int prepare(struct fetcher *f, struct buf *ca, struct err *e)
 	/* libcurl and the resolver would listen to proxies, SSLKEYLOGFILE, RES_OPTIONS ... */
 	clearenv();
 	signal(SIGPIPE, SIG_IGN);
-	const char *ca_file = f->config->options->ca_file;
-
-	if (fetcher_load_ca(ca_file, !ca_file, ca, e) < 0)
+	if (fetcher_load_ca(f->config->options->ca_file, ca, e) < 0)
 		return -1;
 	if (ca->len > 0)
 		f->env.ca = (struct curl_blob){ca->data, ca->len, CURL_BLOB_NOCOPY};

@@ -69,11 +69,11 @@ int fetcher_settle(int sock)
 	return close_range(FETCHER_FD + 1, ~0U, 0);
 }
 
-int fetcher_load_ca(const char *user_file, bool with_system, struct buf *ca, struct err *e)
+int fetcher_load_ca(const char *user_file, struct buf *ca, struct err *e)
 {
 	/* An absent system bundle is no error yet: http needs none. A file the user named is.
 	 */
-	if (with_system && path_read_file(AT_FDCWD, CA_FILE_DEFAULT, ca, NULL) < 0)
+	if (path_read_file(AT_FDCWD, CA_FILE_DEFAULT, ca, NULL) < 0)
 		buf_clear(ca);
 	if (!user_file)
 		return 0;

@@ -6,7 +6,6 @@
 #ifndef INPUTS_FETCHER_IO_INTERNAL_H
 #define INPUTS_FETCHER_IO_INTERNAL_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,8 +22,7 @@ ssize_t fetcher_receive(int sock, void *message, size_t len, int flags, int *ret
  * holds (the store, the state directory). -1 with errno set. */
 int fetcher_settle(int sock);
 /* Appends the system's certificates, if there are any, and a file the user named. */
-int fetcher_load_ca(const char *user_file, bool with_system, struct buf *ca,
-		    struct err *e) WARN_UNUSED;
+int fetcher_load_ca(const char *user_file, struct buf *ca, struct err *e) WARN_UNUSED;
 #define FETCHER_CA_BYTES (8 * MIB)
 
 /* Makes sure that nobody can write to the staged file any more, or a fetcher gone bad could

@@ -131,7 +131,7 @@ static int prepare(struct registry_fetcher *f, struct buf *ca, struct err *e)
 	/* libcurl and the resolver would listen to proxies, SSLKEYLOGFILE, RES_OPTIONS ... */
 	clearenv();
 	signal(SIGPIPE, SIG_IGN);
-	if (fetcher_load_ca(o->ca_file, true, ca, e) < 0)
+	if (fetcher_load_ca(o->ca_file, ca, e) < 0)
 		return -1;
 	if (ca->len > 0)
 		f->ca = (struct curl_blob){ca->data, ca->len, CURL_BLOB_NOCOPY};

@@ -132,6 +132,11 @@ static json_t *from_json(const struct recipe_image *image, const struct digest *
 		set_text(from, "type", "oci");
 		set_digest(from, "digest", base);
 		return from;
+	case FROM_DOCKER:
+		set_text(from, "type", "docker");
+		set_digest(from, "digest", base);
+		set_text(from, "variant", image->from_variant);
+		return from;
 	case FROM_BUILT:
 		set_text(from, "type", "built");
 		set_digest(from, "digest", base);

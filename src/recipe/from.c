@@ -108,9 +108,65 @@ static int read_oci(const struct node *from, struct recipe_image *image, struct 
 	if (strstr(url->text, "://")) {
 		err_at(e, &url->pos, "recipe/bad-url", "'%s' is not a local OCI layout",
 		       url->text);
-		return err_hint(e, "copy the image into a layout and write 'url: PATH:TAG'");
+		return err_hint(e, "use 'type: docker' for an image in a registry");
 	}
 	return split_oci_url(url, image, e);
+}
+
+/* "oci:PATH:TAG" is upstream's other form: an image of a local layout. */
+static int read_docker_layout(const struct node *url, struct recipe_image *image, struct err *e)
+{
+	struct node rest = *url;
+
+	rest.text += strlen("oci:");
+	image->from = FROM_OCI;
+	return split_oci_url(&rest, image, e);
+}
+
+/* docker://HOST/REPOSITORY[:TAG][@DIGEST]; without a digest a lock must have it. The grammar of
+ * names is checked where registries are known, in build/plan.c. */
+static int split_docker_url(const struct node *url, struct recipe_image *image, struct err *e)
+{
+	const char *at = strchr(url->text, '@');
+	const char *slash = strrchr(url->text, '/');
+	bool has_tag = slash && strchr(slash, ':') && !at;
+
+	image->from_url =
+		mem_strndup(url->text, at ? (size_t)(at - url->text) : strlen(url->text));
+	image->from_size = -1;
+	image->from_pos = url->pos;
+	if (at && digest_parse(at + 1, &image->from_digest, e) != 0) {
+		err_recode(e, ERR_RECIPE, "recipe/bad-hash");
+		return err_locate(e, &url->pos);
+	}
+	if (at || has_tag)
+		return 0;
+	err_at(e, &url->pos, "recipe/bad-url", "'%s' names no tag and no digest", url->text);
+	return err_hint(e,
+			"write 'url: %.300s@sha256:HEX', or add a tag and run 'stacker lock'",
+			url->text);
+}
+
+static int read_docker(const struct node *from, struct recipe_image *image, struct err *e)
+{
+	static const char *const used[] = {"url", "insecure", "variant", NULL};
+	const struct node *url = need_url(from, "docker", e);
+	const struct node *insecure = schema_get(from, "insecure");
+	const struct node *variant = schema_get(from, "variant");
+
+	image->from = FROM_DOCKER;
+	if (!url || refuse_others(from, "docker", used, e) != 0 ||
+	    value_path(url, "url", e) != 0 ||
+	    (insecure && value_bool(insecure, "insecure", &image->from_insecure, e) != 0))
+		return -1;
+	if (variant)
+		image->from_variant = mem_strdup(variant->text);
+	if (str_has_prefix(url->text, "oci:"))
+		return read_docker_layout(url, image, e);
+	if (str_has_prefix(url->text, "docker://"))
+		return split_docker_url(url, image, e);
+	err_at(e, &url->pos, "recipe/bad-url", "'%s' is not an image in a registry", url->text);
+	return err_hint(e, "write 'url: docker://HOST/REPOSITORY@sha256:HEX'");
 }
 
 static int read_built(const struct node *from, struct recipe_image *image, struct err *e)
@@ -131,7 +187,7 @@ static int read_built(const struct node *from, struct recipe_image *image, struc
 
 int directive_from(const struct node *value, struct recipe_image *image, struct err *e)
 {
-	static const char *const types[] = {"scratch", "tar", "oci", "built"};
+	static const char *const types[] = {"scratch", "tar", "oci", "docker", "built"};
 
 	if (schema_check(SCHEMA_FROM, value, e) != 0)
 		return -1;
@@ -139,7 +195,7 @@ int directive_from(const struct node *value, struct recipe_image *image, struct 
 
 	if (!type) {
 		err_at(e, &value->pos, "recipe/missing-type", "from without 'type'");
-		return err_hint(e, "add 'type: scratch', 'tar', 'oci' or 'built'");
+		return err_hint(e, "add 'type: scratch', 'tar', 'oci', 'docker' or 'built'");
 	}
 	if (str_same(type->text, "scratch"))
 		return read_scratch(value, image, e);
@@ -149,16 +205,13 @@ int directive_from(const struct node *value, struct recipe_image *image, struct 
 		return read_oci(value, image, e);
 	if (str_same(type->text, "built"))
 		return read_built(value, image, e);
-	if (str_same(type->text, "docker")) {
-		err_at(e, &type->pos, "recipe/not-yet",
-		       "from type 'docker' is not supported by this version");
-		return err_hint(e, "copy the image into an OCI layout and use 'type: oci'");
-	}
+	if (str_same(type->text, "docker"))
+		return read_docker(value, image, e);
 	AUTO_FREE char *shown = str_printable(type->text, strlen(type->text));
 	const char *nearest = str_nearest(type->text, types, ARRAY_LEN(types));
 
 	err_at(e, &type->pos, "recipe/unknown-type", "unknown layer type '%s'", shown);
 	if (nearest)
 		return err_hint(e, "did you mean '%s'?", nearest);
-	return err_hint(e, "use 'scratch', 'tar', 'oci' or 'built'");
+	return err_hint(e, "use 'scratch', 'tar', 'oci', 'docker' or 'built'");
 }

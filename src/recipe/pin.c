@@ -10,10 +10,24 @@ static struct pin_site site_of(struct recipe_source *s)
 		.url = s->urls.items[0], .hash = &s->hash, .size = &s->size, .pos = s->pos};
 }
 
+/* docker://HOST:PORT/REPOSITORY:TAG */
+static bool has_tag(const char *url)
+{
+	const char *slash = strrchr(url, '/');
+	return slash && strchr(slash, ':');
+}
+
 bool pin_site(struct recipe_image *image, size_t index, struct pin_site *ret)
 {
 	if (image->from == FROM_TAR && image->from_source.kind == SOURCE_URL && index-- == 0) {
 		*ret = site_of(&image->from_source);
+		return true;
+	}
+	if (image->from == FROM_DOCKER && has_tag(image->from_url) && index-- == 0) {
+		*ret = (struct pin_site){.url = image->from_url,
+					 .hash = &image->from_digest,
+					 .size = &image->from_size,
+					 .pos = image->from_pos};
 		return true;
 	}
 	for (size_t i = 0; i < image->imports.len; i++) {
@@ -28,6 +42,13 @@ bool pin_site(struct recipe_image *image, size_t index, struct pin_site *ret)
 
 static int unpinned(const struct pin_site *site, struct err *e)
 {
+	if (strncmp(site->url, "docker:", 7) == 0) {
+		err_at(e, &site->pos, "recipe/unpinned", "'%s' has no digest", site->url);
+		return err_hint(e,
+				"run 'stacker lock', which pins it, or write 'url: "
+				"%.300s@sha256:HEX'",
+				site->url);
+	}
 	err_at(e, &site->pos, "recipe/unpinned", "'%s' has no hash", site->url);
 	return err_hint(e, "run 'stacker lock', which pins it, or add 'hash: sha256:HEX', the "
 			   "file's, beside it");

@@ -72,7 +72,8 @@ static const struct directive directives[] = {
 	{SCHEMA_FROM, "hash", SCALAR, .status = SCHEMA_WORKS},
 	{SCHEMA_FROM, "urls", LIST, .status = SCHEMA_WORKS},
 	{SCHEMA_FROM, "size", SCALAR, .status = SCHEMA_WORKS},
-	{SCHEMA_FROM, "insecure", SCALAR, SCHEMA_LATER, .hint = "remove it"},
+	{SCHEMA_FROM, "insecure", SCALAR, .status = SCHEMA_WORKS},
+	{SCHEMA_FROM, "variant", SCALAR, .status = SCHEMA_WORKS},
 
 	{SCHEMA_OVERLAY, "source", SCALAR, .status = SCHEMA_WORKS},
 	{SCHEMA_OVERLAY, "dest", SCALAR, .status = SCHEMA_WORKS},

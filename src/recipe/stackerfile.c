@@ -26,6 +26,8 @@ static void recipe_image_cleanup(struct recipe_image *image)
 	free(image->from_layout);
 	free(image->from_ref);
 	free(image->from_image);
+	free(image->from_url);
+	free(image->from_variant);
 	for (size_t i = 0; i < image->imports.len; i++)
 		recipe_import_cleanup(&image->imports.items[i]);
 	vec_free(&image->imports);

@@ -24,7 +24,7 @@
  * util/map.h; far above what an image config of LIMIT_CONFIG_BYTES sensibly holds. */
 #define RECIPE_MAP_ENTRIES_MAX 1024
 
-enum from_type { FROM_SCRATCH, FROM_TAR, FROM_OCI, FROM_BUILT };
+enum from_type { FROM_SCRATCH, FROM_TAR, FROM_OCI, FROM_DOCKER, FROM_BUILT };
 
 /* Where bytes come from. */
 enum source_kind {
@@ -77,6 +77,14 @@ struct recipe_image {
 			    */
 	char *from_ref;	   /* OCI: tag, or "sha256:..." */
 	char *from_image;  /* BUILT */
+	/* DOCKER: docker://HOST/REPOSITORY[:TAG]; the manifest's or index's digest, alg NONE
+	 * until a lock pins it; its size, or -1; a variant of `arch`, or NULL. */
+	char *from_url;
+	struct digest from_digest;
+	int64_t from_size;
+	char *from_variant;
+	bool from_insecure;
+	struct pos from_pos;
 	struct recipe_import_vec imports; /* those of overlay_dirs first, see directive.h */
 	bool legacy_import;		  /* given under `import`: also at /stacker/NAME */
 	struct pos legacy_import_pos;

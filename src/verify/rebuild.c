@@ -77,6 +77,9 @@ static int build_in_child(const struct rebuild *r, const char *image, int fd, st
 		return -1;
 	c.seed = &r->c->store;
 	c.fetch.ca_file = r->c->fetch.ca_file;
+	c.registry.ca_file = r->c->registry.ca_file;
+	c.registry.token_hosts = r->c->registry.token_hosts;
+	c.registry.environment = r->c->registry.environment;
 	c.quiet_steps = true;
 	struct build_options options = {.plan = *r->plan};
 	options.plan.names = &image;
