@@ -200,10 +200,14 @@ static int copy_blobs(struct copying *x, const struct remote_tree *tree, struct 
 static int name_in_layout(struct copying *x, const struct descriptor *top, const char *tag,
 			  const char *artifact_type, struct err *e)
 {
+	AUTO(registry_document) doc = REGISTRY_DOCUMENT_INIT;
 	bool changed;
+	if (remote_load(x->store, top, &doc, e) < 0)
+		return -1;
+	const struct descriptor named = {doc.media_type, top->digest, top->size};
 	if (tag)
-		return layout_set_tag(&x->to.layout, tag, top, NULL, NULL, &changed, e);
-	return layout_add_untagged(&x->to.layout, top, artifact_type, e);
+		return layout_set_tag(&x->to.layout, tag, &named, NULL, NULL, &changed, e);
+	return layout_add_untagged(&x->to.layout, &named, artifact_type, e);
 }
 
 /* `tag` NULL: it gets no name. */
