@@ -10,7 +10,6 @@
 
 enum schema_status {
 	SCHEMA_WORKS,
-	SCHEMA_LATER, /* known, of a later version */
 	SCHEMA_NEVER, /* would be a hidden input */
 };
 
@@ -22,8 +21,8 @@ struct directive {
 	const char *name;
 	unsigned shapes;
 	enum schema_status status;
-	bool keeps_null;       /* null does not mean absent but is handed to the reader */
-	const char *hint;      /* LATER: what to do instead */
+	bool keeps_null; /* null does not mean absent but is handed to the reader */
+
 	hidden_refuse *refuse; /* NEVER */
 	directive_read *read;  /* images; other scopes are read as a whole by their owners */
 };
@@ -195,12 +194,6 @@ static int check_directive(const struct directive *d, const struct node *key,
 			return 0;
 		return err_at(e, &value->pos, "recipe/wrong-type", "'%s' must be %s, not %s",
 			      d->name, shapes_expected(d->shapes), node_kind_name(value->kind));
-	case SCHEMA_LATER:
-		if (value->kind != NODE_SCALAR && value->len == 0)
-			return 0; /* an empty list asks for nothing */
-		err_at(e, &key->pos, "recipe/not-yet",
-		       "directive '%s' is not supported by this version", d->name);
-		return err_hint(e, "%s", d->hint);
 	case SCHEMA_NEVER:
 		if (value->kind != NODE_SCALAR && value->len == 0)
 			return 0;

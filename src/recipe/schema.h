@@ -23,7 +23,7 @@ enum schema_scope {
 
 /* Checks the keys of `map` (which must be a mapping, else "recipe/wrong-type"): known, working,
  * and of the right shape. A null value counts as absent and passes. Errors, at the key:
- * "recipe/unknown-directive", "recipe/not-yet", "recipe/not-hermetic"; at the value:
+ * "recipe/unknown-directive", "recipe/not-hermetic"; at the value:
  * "recipe/wrong-type". */
 int schema_check(enum schema_scope scope, const struct node *map, struct err *e) WARN_UNUSED;
 /* Checks an image's map and reads every directive into `image`, in the order of the table. */

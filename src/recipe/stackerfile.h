@@ -139,7 +139,7 @@ struct stackerfile_source {
 
 /* Everything but order and pins: images stay as in the file, since what they need may be in
  * another one, and URLs may lack hashes, which a lock may have (pin.h). Errors: ERR_RECIPE
- * "recipe/...". A directive of a later issue is "recipe/not-yet". */
+ * "recipe/...". */
 int stackerfile_read(const struct stackerfile_source *source, struct stackerfile *ret,
 		     struct err *e) WARN_UNUSED;
 /* Puts the images in build order. The keys of `elsewhere` (may be NULL) are the images of

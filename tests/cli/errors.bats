@@ -40,13 +40,6 @@ refuse() {
 	END
 }
 
-@test "errors: a directive that comes later is refused, never ignored" {
-	refuse recipe/not-yet "docker" <<-'END'
-		app:
-		  from: {type: docker, url: "docker://x"}
-	END
-}
-
 @test "errors: hidden inputs are refused with the hermetic way to do it" {
 	for directive in 'binds: ["/etc"]' 'build_env_passthrough: [".*"]'; do
 		printf 'app:\n  from: {type: scratch}\n  %s\n' "$directive" >stacker.yaml

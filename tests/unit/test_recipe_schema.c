@@ -33,15 +33,6 @@ static void test_unknown_directives_suggest(void **state)
 	expect_refused("a: {from: {type: scratch}, \"z\\e[31m\": }\n", unknown, "'z\\x1b[31m'");
 }
 
-static void test_later_directives_are_named(void **state)
-{
-	(void)state;
-	expect_hint("a: {from: {type: docker, url: 'docker://x'}}\n", "recipe/not-yet",
-		    "from type 'docker'", "type: oci");
-	expect_refused("a: {from: {type: scratch, insecure: true}}\n", "recipe/not-yet",
-		       "'insecure'");
-}
-
 static void test_hidden_inputs_are_refused(void **state)
 {
 	(void)state;
@@ -169,7 +160,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unknown_directives_suggest),
-		cmocka_unit_test(test_later_directives_are_named),
 		cmocka_unit_test(test_hidden_inputs_are_refused),
 		cmocka_unit_test(test_hidden_inputs_come_with_lines_to_paste),
 		cmocka_unit_test(test_absent_later_directives_are_fine),
