@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "build/remote.h"
 #include "recipe/pin.h"
 #include "recipe/pin_write.h"
 #include "util/atomic_file.h"
@@ -22,6 +23,8 @@ struct entry {
 	const struct lockfile_pin *old; /* or NULL */
 	struct pos pos;
 	bool is_named; /* by options->names */
+	bool is_image; /* in a registry */
+	bool is_insecure;
 	bool look_up;
 	struct lockfile_pin found; /* if look_up; borrows `url` */
 };
@@ -79,6 +82,8 @@ static int add_site(struct work *w, const struct recipe_image *image,
 			 ((struct entry){
 				 .url = site->url,
 				 .old = lockfile_find(pinning_before(w->pinning), site->url),
+				 .is_image = site->hash == &image->from_digest,
+				 .is_insecure = image->from_insecure,
 				 .pos = site->pos}));
 	}
 	struct entry *entry = &w->entries.items[*index];
@@ -185,7 +190,7 @@ static int fetch_pinned(struct build_context *c, struct work *w, struct err *e)
 	struct pin_vec pins = {0};
 	for (size_t i = 0; i < w->entries.len; i++) {
 		const struct entry *entry = &w->entries.items[i];
-		if (entry->look_up && entry->hash.alg != DIGEST_NONE)
+		if (entry->look_up && !entry->is_image && entry->hash.alg != DIGEST_NONE)
 			vec_push(&pins, pin_of(entry));
 	}
 	int rc = fetch_pins(&c->store, pins.items, pins.len, &c->fetch, e);
@@ -193,7 +198,7 @@ static int fetch_pinned(struct build_context *c, struct work *w, struct err *e)
 	for (size_t i = 0; rc == 0 && i < w->entries.len; i++) {
 		struct entry *entry = &w->entries.items[i];
 		uint64_t len;
-		if (!entry->look_up || entry->hash.alg == DIGEST_NONE)
+		if (!entry->look_up || entry->is_image || entry->hash.alg == DIGEST_NONE)
 			continue;
 		if (!store_blob_stat(&c->store, &entry->hash, &len))
 			return err_set(e, ERR_SYSTEM, "lock/blob-vanished",
@@ -209,7 +214,7 @@ static int fetch_moving(struct build_context *c, struct work *w, struct err *e)
 	struct pin_vec pins = {0};
 	for (size_t i = 0; i < w->entries.len; i++) {
 		const struct entry *entry = &w->entries.items[i];
-		if (entry->look_up && entry->hash.alg == DIGEST_NONE)
+		if (entry->look_up && !entry->is_image && entry->hash.alg == DIGEST_NONE)
 			vec_push(&pins, pin_of(entry));
 	}
 	AUTO_FREE struct fetch_found *found = mem_zalloc(pins.len + 1, sizeof(*found));
@@ -217,13 +222,41 @@ static int fetch_moving(struct build_context *c, struct work *w, struct err *e)
 	size_t n = 0;
 	for (size_t i = 0; rc == 0 && i < w->entries.len; i++) {
 		struct entry *entry = &w->entries.items[i];
-		if (!entry->look_up || entry->hash.alg != DIGEST_NONE)
+		if (!entry->look_up || entry->is_image || entry->hash.alg != DIGEST_NONE)
 			continue;
 		entry->found.hash = found[n].hash;
 		entry->found.size = (int64_t)found[n++].len;
 	}
 	vec_free(&pins);
 	return rc;
+}
+
+/* What a tag stands for now; a digest, which cannot move, is asked for its size. */
+static int resolve_image(struct build_context *c, struct entry *entry, struct err *e)
+{
+	AUTO(reference) where = {0};
+	AUTO(descriptor) found = {0};
+	struct registry *r __attribute__((cleanup(registry_close_cleanup))) = NULL;
+	char digest[DIGEST_TEXT_MAX];
+	bool is_pinned = entry->hash.alg != DIGEST_NONE;
+	if (remote_open(c, entry->url, entry->is_insecure, &where, &r, e) < 0)
+		return -1;
+	digest_format(&entry->hash, digest);
+	if (remote_resolve(r, is_pinned ? digest : where.tag, &found, e) < 0)
+		return -1;
+	entry->found.hash = found.digest;
+	entry->found.size = (int64_t)found.size;
+	return 0;
+}
+
+static int resolve_images(struct build_context *c, struct work *w, struct err *e)
+{
+	for (size_t i = 0; i < w->entries.len; i++) {
+		struct entry *entry = &w->entries.items[i];
+		if (entry->look_up && entry->is_image && resolve_image(c, entry, e) < 0)
+			return err_locate(e, &entry->pos);
+	}
+	return 0;
 }
 
 static void compose(struct work *w)
@@ -286,7 +319,8 @@ int pinning_make(struct build_context *c, const struct pinning_options *options,
 	project.leave_unpinned = true;
 	if (project_read(&project, &p.project, e) < 0 || find_target(&p, e) < 0 ||
 	    collect(&w, e) < 0 || check_names(&w, e) < 0 || decide_all(&w, e) < 0 ||
-	    fetch_pinned(c, &w, e) < 0 || fetch_moving(c, &w, e) < 0)
+	    fetch_pinned(c, &w, e) < 0 || fetch_moving(c, &w, e) < 0 ||
+	    resolve_images(c, &w, e) < 0)
 		return -1;
 	compose(&w);
 	date(&w);
