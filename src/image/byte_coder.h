@@ -4,7 +4,10 @@
 
 #include "image/byte_source.h"
 
-enum { BYTE_CHUNK_BYTES = 128 * 1024 };
+enum {
+	BYTE_CHUNK_BYTES = 128 * 1024,
+	BYTE_AHEAD_LEAST_BYTES = 256 * 1024, /* of input, to be worth a thread */
+};
 
 struct byte_coder {
 	int (*open)(struct byte_source *s, struct err *e);
@@ -15,6 +18,10 @@ struct byte_coder {
 
 extern const struct byte_coder byte_coder_gzip, byte_coder_zstd, byte_coder_xz,
 	byte_coder_bzip2;
+
+/* What byte_source_next does where there is no thread, and the thread where there is one. */
+int byte_source_decode(struct byte_source *s, const uint8_t **ret, size_t *ret_len,
+		       struct err *e) WARN_UNUSED;
 
 /* Makes at least `min` unread bytes available in s->in if the range still holds as many. */
 int byte_input_fill(struct byte_source *s, size_t min, struct err *e) WARN_UNUSED;

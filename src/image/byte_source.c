@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "image/byte_ahead.h"
 #include "image/byte_coder.h"
 #include "util/limits.h"
 #include "util/mem.h"
@@ -127,7 +128,11 @@ int byte_source_open(struct byte_source *s, const struct byte_source_options *op
 	BUG_IF(s->in.end < s->in.offset);
 	if (options->hash != DIGEST_NONE)
 		digest_stream_init(&s->hash, options->hash);
-	return s->coder->open(s, e);
+	if (s->coder->open(s, e) < 0)
+		return -1;
+	if (options->ahead && s->coding != BYTE_PLAIN && options->len >= BYTE_AHEAD_LEAST_BYTES)
+		s->ahead = byte_ahead_start(s);
+	return 0;
 }
 
 int byte_source_reopen(const struct byte_source *from, struct byte_source *ret, struct err *e)
@@ -141,7 +146,8 @@ int byte_source_reopen(const struct byte_source *from, struct byte_source *ret, 
 	return byte_source_open(ret, &options, e);
 }
 
-int byte_source_next(struct byte_source *s, const uint8_t **ret, size_t *ret_len, struct err *e)
+int byte_source_decode(struct byte_source *s, const uint8_t **ret, size_t *ret_len,
+		       struct err *e)
 {
 	size_t len = 0;
 	if (!s->ended && s->coder->decode(s, &len, e) < 0)
@@ -156,10 +162,19 @@ int byte_source_next(struct byte_source *s, const uint8_t **ret, size_t *ret_len
 			       "'%s' decompresses to more than %llu bytes", s->what,
 			       (unsigned long long)allowed);
 	s->out_bytes += len;
-	if (s->hash.alg != DIGEST_NONE && len > 0)
-		digest_stream_add(&s->hash, s->out, len);
 	*ret = s->out;
 	*ret_len = len;
+	return 0;
+}
+
+int byte_source_next(struct byte_source *s, const uint8_t **ret, size_t *ret_len, struct err *e)
+{
+	if ((s->ahead ? byte_ahead_next(s->ahead, ret, ret_len, e)
+		      : byte_source_decode(s, ret, ret_len, e)) < 0)
+		return -1;
+	/* Here and not by the thread, which has the more to do already. */
+	if (s->hash.alg != DIGEST_NONE && *ret_len > 0)
+		digest_stream_add(&s->hash, *ret, *ret_len);
 	return 0;
 }
 
@@ -171,6 +186,7 @@ void byte_source_digest(struct byte_source *s, struct digest *ret)
 
 void byte_source_cleanup(struct byte_source *s)
 {
+	byte_ahead_stop(&s->ahead);
 	if (s->coder)
 		s->coder->close(s);
 	digest_stream_cleanup(&s->hash);

@@ -27,6 +27,7 @@ struct byte_input {
 };
 
 struct byte_coder;
+struct byte_ahead;
 
 struct byte_source {
 	const char *what; /* for errors; borrowed */
@@ -38,6 +39,7 @@ struct byte_source {
 	uint64_t out_bytes, max_out_bytes;
 	uint64_t frames; /* members or frames read completely */
 	bool in_frame, ended;
+	struct byte_ahead *ahead; /* decodes in a thread; then all above is the thread's */
 	struct digest_stream hash;
 };
 
@@ -48,6 +50,8 @@ struct byte_source_options {
 	uint64_t max_bytes;   /* of output */
 	enum digest_alg hash; /* over the output, or DIGEST_NONE */
 	const char *what;
+	/* Long compressed input is decoded in a thread, ahead of byte_source_next. */
+	bool ahead;
 };
 
 int byte_source_open(struct byte_source *s, const struct byte_source_options *options,

@@ -45,7 +45,8 @@ static void *zstd_open(void)
 {
 	ZSTD_CCtx *c = ZSTD_createCCtx();
 	BUG_IF(c == NULL); /* memory; see util/mem.h */
-	BUG_IF(ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, ZSTD_LEVEL)));
+	BUG_IF(ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, ZSTD_LEVEL)) ||
+	       ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 1)));
 	return c;
 }
 

@@ -30,6 +30,7 @@ int layer_reader_open(struct layer_reader *r, int blob_fd, enum layer_compressio
 						    .coding = coding_of(compression),
 						    .max_bytes = limits->max_bytes,
 						    .hash = alg,
+						    .ahead = true,
 						    .what = what};
 	/* So that a header which promises a bomb is enough to refuse it. */
 	r->gate.limits.max_bytes = byte_source_output_limit(limits->max_bytes, options.len);

@@ -156,6 +156,7 @@ static void test_size_edge(void **state)
 		if (i == 1)
 			assert_memory_equal(t.w.pending + 512, "19 size=8589934592\n\0", 20);
 		tar_writer_cleanup(&t.w);
+		compressor_close(&t.out);
 		close(t.fd);
 	}
 }
@@ -285,6 +286,7 @@ static void test_pax_limit(void **state)
 		if (over)
 			expect_err(&e, ERR_INPUT, "layer/xattrs-too-big");
 		tar_writer_cleanup(&t.w);
+		compressor_close(&t.out);
 		close(t.fd);
 	}
 }
