@@ -149,6 +149,18 @@ static int confine_fetcher(void *ctx, struct err *e)
 	return sandbox_confine_fetcher(ctx, e);
 }
 
+/* Before anything else is said of it: whose it is explains all that would follow. */
+static int check_user(const char *state, struct err *e)
+{
+	struct stat st;
+	if (fstatat(AT_FDCWD, state, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid == geteuid())
+		return 0;
+	err_set(e, ERR_POLICY, "store/other-user",
+		"previous run of stacker found with uid %u in '%s'; this one has uid %u",
+		st.st_uid, state, geteuid());
+	return err_hint(e, "run 'stacker clean' as that user, or give another --stacker-dir");
+}
+
 int build_context_open_store(const struct build_dirs *dirs, struct build_context *c,
 			     struct err *e)
 {
@@ -158,7 +170,9 @@ int build_context_open_store(const struct build_dirs *dirs, struct build_context
 	c->registry.confine = confine_fetcher;
 	c->registry.confine_ctx = &c->policy;
 	if (policy_load(&c->policy, &c->policy_digest, e) < 0 ||
-	    path_make_private_dir(AT_FDCWD, dirs->state, &c->state_fd, e) < 0)
+	    check_user(dirs->state, e) < 0 ||
+	    path_make_private_dir(AT_FDCWD, dirs->state, &c->state_fd, e) < 0 ||
+	    lock_acquire_shared(c->state_fd, ".lock", dirs->state, &c->state_lock_fd, e) < 0)
 		return -1;
 	return store_open(c->state_fd, &c->store, e);
 }
@@ -182,6 +196,11 @@ int build_context_open_for_plan(struct build_context *c, struct err *e)
 	return policy_load(&c->policy, &c->policy_digest, e);
 }
 
+int build_context_be_alone(const struct build_context *c, struct err *e)
+{
+	return lock_make_exclusive(c->state_lock_fd, c->dirs.state, e);
+}
+
 /* A failed image leaves its half-made trees; at the next start they would go in any case. */
 static void clear_work(const struct build_context *c)
 {
@@ -198,6 +217,7 @@ void build_context_cleanup(struct build_context *c)
 	mem_close_cleanup(&c->roots_fd);
 	mem_close_cleanup(&c->cache_fd);
 	store_cleanup(&c->store);
+	mem_close_cleanup(&c->state_lock_fd);
 	mem_close_cleanup(&c->state_fd);
 	sandbox_policy_cleanup(&c->policy);
 	volatile_list_cleanup(&c->volatile_files);

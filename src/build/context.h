@@ -26,6 +26,7 @@ struct build_dirs {
 struct build_context {
 	struct build_dirs dirs; /* borrowed texts */
 	int state_fd;
+	int state_lock_fd; /* shared, since any number of builds may use one store */
 	int roots_fd;
 	int roots_lock_fd;
 	int cache_fd; /* DIR/cache */
@@ -47,13 +48,14 @@ struct build_context {
 };
 #define BUILD_CONTEXT_INIT                                                                     \
 	{                                                                                      \
-		.state_fd = -1, .roots_fd = -1, .roots_lock_fd = -1, .cache_fd = -1,           \
+		.state_fd = -1, .state_lock_fd = -1, .roots_fd = -1, .roots_lock_fd = -1, .cache_fd = -1,           \
 		.store = STORE_INIT                                                            \
 	}
 void build_context_cleanup(struct build_context *c);
 
 /* Creates what is absent (private directories), finds the id map, loads the policy, locks the
- * roots directory and clears what a killed run left. */
+ * state directory (shared) and the roots directory and clears what a killed run left. ERR_POLICY
+ * "store/other-user" if another user made the state directory. */
 int build_context_open(const struct build_dirs *dirs, struct build_context *ret,
 		       struct err *e) WARN_UNUSED;
 
@@ -61,9 +63,13 @@ int build_context_open(const struct build_dirs *dirs, struct build_context *ret,
  * plans of it keep no local file. */
 int build_context_open_for_plan(struct build_context *ret, struct err *e) WARN_UNUSED;
 
-/* The store and what traffic with registries needs, and no layer trees: nothing is locked. */
+/* The store and what traffic with registries needs, and no layer trees: only the state
+ * directory is locked, shared. */
 int build_context_open_store(const struct build_dirs *dirs, struct build_context *ret,
 			     struct err *e) WARN_UNUSED;
+
+/* Makes sure that nobody else uses the state directory, to remove what others might need. */
+int build_context_be_alone(const struct build_context *c, struct err *e) WARN_UNUSED;
 
 /* The OCI name of the machine's architecture ("amd64", "arm64"). */
 const char *build_machine_arch(void);

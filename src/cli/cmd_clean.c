@@ -44,7 +44,8 @@ static int run_clean(const struct cli *cli, const struct command *self, int argc
 	struct err e = ERR_INIT;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	/* Opening takes the lock, so no build is running on what goes away. */
-	if (build_context_open(&cli->dirs, &c, &e) < 0 || remove_layout(&c, &e) < 0 ||
+	if (build_context_open(&cli->dirs, &c, &e) < 0 ||
+	    build_context_be_alone(&c, &e) < 0 || remove_layout(&c, &e) < 0 ||
 	    remove_named(&c, cli->dirs.roots, &e) < 0 ||
 	    remove_named(&c, cli->dirs.state, &e) < 0)
 		return command_failed(&e);

@@ -18,6 +18,7 @@ const struct command *const commands[] = {
 	&command_chroot,
 	&command_check,
 	&command_policy,
+	&command_gc,
 	&command_clean,
 };
 /* clang-format on */

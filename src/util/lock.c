@@ -21,24 +21,47 @@ static uint64_t lock_holder(int fd)
 	return pid;
 }
 
-int lock_acquire(int dir_fd, const char *name, const char *shown, int *ret_fd, struct err *e)
+static int lock(int fd, int operation, const char *shown, struct err *e)
+{
+	if (flock(fd, operation | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return err_sys(e, "cannot lock '%s'", shown);
+	err_set(e, ERR_SYSTEM, "system/locked",
+		"couldn't acquire lock on '%s': lock owned by pid %ju", shown,
+		(uintmax_t)lock_holder(fd));
+	return err_hint(e, "wait for that stacker to end, or use another directory");
+}
+
+static int acquire(int dir_fd, const char *name, int operation, const char *shown, int *ret_fd,
+		   struct err *e)
 {
 	AUTO_CLOSE int fd =
 		openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(e, "cannot open lock file '%s/%s'", shown, name);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK)
-			return err_sys(e, "cannot lock '%s/%s'", shown, name);
-		err_set(e, ERR_SYSTEM, "system/locked",
-			"couldn't acquire lock on '%s': lock owned by pid %ju", shown,
-			(uintmax_t)lock_holder(fd));
-		return err_hint(e, "wait for that stacker to end, or use another directory");
-	}
+	if (lock(fd, operation, shown, e) < 0)
+		return -1;
 	char pid[24];
 	int len = snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)len, 0) != len)
 		return err_sys(e, "cannot write lock file '%s/%s'", shown, name);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+int lock_acquire(int dir_fd, const char *name, const char *shown, int *ret_fd, struct err *e)
+{
+	return acquire(dir_fd, name, LOCK_EX, shown, ret_fd, e);
+}
+
+int lock_acquire_shared(int dir_fd, const char *name, const char *shown, int *ret_fd,
+			struct err *e)
+{
+	return acquire(dir_fd, name, LOCK_SH, shown, ret_fd, e);
+}
+
+int lock_make_exclusive(int fd, const char *shown, struct err *e)
+{
+	return lock(fd, LOCK_EX, shown, e);
 }
