@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "build/sources.h"
 #include "image/volatile.h"
 #include "inputs/fetch.h"
 #include "inputs/registry.h"
@@ -38,8 +39,9 @@ struct build_context {
 	unsigned next_work;	  /* numbers the directories below roots/.work */
 	const struct store *seed; /* pins are taken from here before the network; or NULL */
 	struct fetch_options fetch;
-	struct registry_options registry; /* the same for every registry but `insecure` */
-	bool quiet_steps;		  /* a step's output goes to its log file only */
+	const struct build_sources *sources; /* borrowed; or NULL */
+	struct registry_options registry;    /* the same for every registry but `insecure` */
+	bool quiet_steps;		     /* a step's output goes to its log file only */
 	/* Called when a step has ended, well or not, and its evidence is kept; or NULL. */
 	void (*step_done)(void *ctx, const struct digest *recipe);
 	void *step_done_ctx;

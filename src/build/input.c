@@ -11,14 +11,20 @@
 
 struct pin_vec VEC_OF(struct pin);
 
+struct url_lists VEC_OF(struct strvec);
+
 struct bringing {
 	struct build_context *c;
 	struct pin_vec pins;
+	struct url_lists urls; /* of each pin, mirrors first */
 };
 
 static void bringing_cleanup(struct bringing *b)
 {
 	vec_free(&b->pins);
+	for (size_t i = 0; i < b->urls.len; i++)
+		strvec_cleanup(&b->urls.items[i]);
+	vec_free(&b->urls);
 }
 
 /* *ret_dropped: the store had it with wrong bytes, and has it no longer. */
@@ -59,8 +65,12 @@ static int seed_pin(struct build_context *c, const struct pin *pin, struct err *
 static int add_pin(struct bringing *b, const struct recipe_source *s, struct err *e)
 {
 	bool dropped;
-	const struct pin pin = {.urls = (const char *const *)s->urls.items,
-				.urls_len = s->urls.len,
+	struct strvec urls = {0};
+	for (size_t i = 0; i < s->urls.len; i++)
+		sources_expand(b->c->sources, s->urls.items[i], &urls);
+	vec_push(&b->urls, urls);
+	const struct pin pin = {.urls = (const char *const *)urls.items,
+				.urls_len = urls.len,
 				.hash = s->hash,
 				.size = s->size,
 				.pos = s->pos};

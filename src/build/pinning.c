@@ -13,6 +13,7 @@
 #include "recipe/pin_write.h"
 #include "util/atomic_file.h"
 #include "util/limits.h"
+#include "util/log.h"
 #include "util/mem.h"
 #include "util/path.h"
 #include "util/str.h"
@@ -174,31 +175,54 @@ static int decide_all(struct work *w, struct err *e)
 	return 0;
 }
 
-static struct pin pin_of(const struct entry *entry)
+/* Files to look up, as pins; `urls` has the mirrors of each first. */
+struct batch {
+	struct VEC_OF(struct pin) pins;
+	struct VEC_OF(struct strvec) urls;
+};
+
+static void batch_cleanup(struct batch *b)
 {
-	return (struct pin){.urls = &entry->url,
-			    .urls_len = 1,
-			    .hash = entry->hash,
-			    .size = -1,
-			    .pos = entry->pos};
+	for (size_t i = 0; i < b->urls.len; i++)
+		strvec_cleanup(&b->urls.items[i]);
+	vec_free(&b->urls);
+	vec_free(&b->pins);
 }
 
-struct pin_vec VEC_OF(struct pin);
+static bool is_to_fetch(const struct entry *entry, bool is_pinned)
+{
+	return entry->look_up && !entry->is_image &&
+	       (entry->hash.alg != DIGEST_NONE) == is_pinned;
+}
+
+static void make_batch(const struct build_context *c, const struct work *w, bool is_pinned,
+		       struct batch *ret)
+{
+	for (size_t i = 0; i < w->entries.len; i++) {
+		const struct entry *entry = &w->entries.items[i];
+		struct strvec urls = {0};
+		if (!is_to_fetch(entry, is_pinned))
+			continue;
+		sources_expand(c->sources, entry->url, &urls);
+		vec_push(&ret->urls, urls);
+		const struct pin pin = {.urls = (const char *const *)urls.items,
+					.urls_len = urls.len,
+					.hash = entry->hash,
+					.size = -1,
+					.pos = entry->pos};
+		vec_push(&ret->pins, pin);
+	}
+}
 
 static int fetch_pinned(struct build_context *c, struct work *w, struct err *e)
 {
-	struct pin_vec pins = {0};
-	for (size_t i = 0; i < w->entries.len; i++) {
-		const struct entry *entry = &w->entries.items[i];
-		if (entry->look_up && !entry->is_image && entry->hash.alg != DIGEST_NONE)
-			vec_push(&pins, pin_of(entry));
-	}
-	int rc = fetch_pins(&c->store, pins.items, pins.len, &c->fetch, e);
-	vec_free(&pins);
+	AUTO(batch) b = {0};
+	make_batch(c, w, true, &b);
+	int rc = fetch_pins(&c->store, b.pins.items, b.pins.len, &c->fetch, e);
 	for (size_t i = 0; rc == 0 && i < w->entries.len; i++) {
 		struct entry *entry = &w->entries.items[i];
 		uint64_t len;
-		if (!entry->look_up || entry->is_image || entry->hash.alg == DIGEST_NONE)
+		if (!is_to_fetch(entry, true))
 			continue;
 		if (!store_blob_stat(&c->store, &entry->hash, &len))
 			return err_set(e, ERR_SYSTEM, "lock/blob-vanished",
@@ -211,35 +235,32 @@ static int fetch_pinned(struct build_context *c, struct work *w, struct err *e)
 
 static int fetch_moving(struct build_context *c, struct work *w, struct err *e)
 {
-	struct pin_vec pins = {0};
-	for (size_t i = 0; i < w->entries.len; i++) {
-		const struct entry *entry = &w->entries.items[i];
-		if (entry->look_up && !entry->is_image && entry->hash.alg == DIGEST_NONE)
-			vec_push(&pins, pin_of(entry));
-	}
-	AUTO_FREE struct fetch_found *found = mem_zalloc(pins.len + 1, sizeof(*found));
-	int rc = fetch_unpinned(&c->store, pins.items, pins.len, &c->fetch, found, e);
+	AUTO(batch) b = {0};
+	make_batch(c, w, false, &b);
+	AUTO_FREE struct fetch_found *found = mem_zalloc(b.pins.len + 1, sizeof(*found));
+	int rc = fetch_unpinned(&c->store, b.pins.items, b.pins.len, &c->fetch, found, e);
 	size_t n = 0;
 	for (size_t i = 0; rc == 0 && i < w->entries.len; i++) {
 		struct entry *entry = &w->entries.items[i];
-		if (!entry->look_up || entry->is_image || entry->hash.alg != DIGEST_NONE)
+		if (!is_to_fetch(entry, false))
 			continue;
 		entry->found.hash = found[n].hash;
 		entry->found.size = (int64_t)found[n++].len;
 	}
-	vec_free(&pins);
 	return rc;
 }
 
 /* What a tag stands for now; a digest, which cannot move, is asked for its size. */
-static int resolve_image(struct build_context *c, struct entry *entry, struct err *e)
+/* What the registry, or a mirror of it, has under the tag now; or under the digest beside it. */
+static int resolve_at(struct build_context *c, struct entry *entry, const char *url,
+		      struct err *e)
 {
 	AUTO(reference) where = {0};
 	AUTO(descriptor) found = {0};
 	struct registry *r __attribute__((cleanup(registry_close_cleanup))) = NULL;
 	char digest[DIGEST_TEXT_MAX];
 	bool is_pinned = entry->hash.alg != DIGEST_NONE;
-	if (remote_open(c, entry->url, entry->is_insecure, &where, &r, e) < 0)
+	if (remote_open(c, url, entry->is_insecure, &where, &r, e) < 0)
 		return -1;
 	digest_format(&entry->hash, digest);
 	if (remote_resolve(r, is_pinned ? digest : where.tag, &found, e) < 0)
@@ -249,12 +270,26 @@ static int resolve_image(struct build_context *c, struct entry *entry, struct er
 	return 0;
 }
 
+static int resolve_image(struct build_context *c, struct entry *entry, struct err *e)
+{
+	AUTO(strvec) urls = {0};
+	sources_expand(c->sources, entry->url, &urls);
+	for (size_t i = 0; i < urls.len; i++) {
+		if (resolve_at(c, entry, urls.items[i], e) == 0)
+			return 0;
+		if (e->code == ERR_INTERRUPTED || i + 1 == urls.len)
+			return err_locate(e, &entry->pos);
+		log_note("%s; trying '%s'", e->message, urls.items[i + 1]);
+	}
+	BUG_IF(true);
+}
+
 static int resolve_images(struct build_context *c, struct work *w, struct err *e)
 {
 	for (size_t i = 0; i < w->entries.len; i++) {
 		struct entry *entry = &w->entries.items[i];
 		if (entry->look_up && entry->is_image && resolve_image(c, entry, e) < 0)
-			return err_locate(e, &entry->pos);
+			return -1;
 	}
 	return 0;
 }

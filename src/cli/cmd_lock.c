@@ -4,6 +4,7 @@
 #include "build/pinning.h"
 #include "cli/command.h"
 #include "cli/lock_report.h"
+#include "cli/plan_args.h"
 #include "util/clock.h"
 #include "util/json_write.h"
 #include "util/limits.h"
@@ -12,14 +13,17 @@
 #include "util/str.h"
 
 struct lock_command {
-	const char *file;
+	struct plan_args args;
 	bool update, check, write, json;
 };
 
+static void lock_command_cleanup(struct lock_command *l)
+{
+	plan_args_cleanup(&l->args);
+}
+
 static const struct opt options[] = {
-	{"stacker-file", 'f', OPT_TEXT, offsetof(struct lock_command, file), "FILE",
-	 "the stackerfile (default: stacker.yaml); the lock lies beside it, with .lock at the "
-	 "end"},
+	PLAN_ARGS_FILE_OPTION(struct lock_command, args),
 	{"update", 'u', OPT_FLAG, offsetof(struct lock_command, update), NULL,
 	 "look up again what is pinned already: the images and URLs named, else everything"},
 	{"check", 0, OPT_FLAG, offsetof(struct lock_command, check), NULL,
@@ -28,6 +32,7 @@ static const struct opt options[] = {
 	 "also write the pins into the stackerfiles themselves, leaving all else as it is"},
 	{"json", 0, OPT_FLAG, offsetof(struct lock_command, json), NULL,
 	 "print the changes as JSON"},
+	PLAN_ARGS_OPTIONS(struct lock_command, args),
 	{0},
 };
 
@@ -87,13 +92,17 @@ static int save(const struct lock_command *l, const struct pinning *p, struct er
 	return 0;
 }
 
-static int make(const struct cli *cli, const struct lock_command *l,
-		const struct command_args *names, bool *ret_changed, struct err *e)
+static int make(const struct cli *cli, struct lock_command *l, const struct command_args *names,
+		bool *ret_changed, struct err *e)
 {
+	struct plan_options plan;
+	if (plan_args_read(cli, &l->args, &plan, e) < 0)
+		return -1;
 	const struct pinning_options pinning_options = {
-		.project = {.files = &l->file,
-			    .files_len = 1,
-			    .default_arch = build_machine_arch()},
+		.project = {.files = plan.files,
+			    .files_len = plan.files_len,
+			    .default_arch = build_machine_arch(),
+			    .substitutions = plan.substitutions},
 		.check = l->check,
 		.update = l->update,
 		.names = names->items,
@@ -113,7 +122,7 @@ static int make(const struct cli *cli, const struct lock_command *l,
 
 static int run_lock(const struct cli *cli, const struct command *self, int argc, char **argv)
 {
-	struct lock_command l = {.file = "stacker.yaml"};
+	AUTO(lock_command) l = {.args = PLAN_ARGS_INIT};
 	struct command_args args;
 	struct err e = ERR_INIT;
 	bool changed = false;
@@ -141,8 +150,8 @@ const struct command command_lock = {
 	.options = options,
 	.args = "[--update [NAME...]] | diff OLD NEW",
 	.help = "Looks up every image tag and URL of the stackerfile and its prerequisites that has\n"
-		"no pin yet, and writes URL, hash, size and date to the lock beside it, for you to\n"
-		"commit. A build takes the bytes that the lock names, whatever the servers serve by\n"
+		"no pin yet, and writes URL, hash, size and date to the lock beside it (stacker.yaml has\n"
+		"stacker.lock), for you to commit. A build takes the bytes that the lock names, whatever the servers serve by\n"
 		"then. What changed goes to standard output, a line each: '+' added, '-' removed,\n"
 		"'~' changed. The lock's date is the default 'source_date_epoch'; it moves when a pin\n"
 		"that was there changes. 'stacker lock diff OLD NEW' compares two lock files.\n"

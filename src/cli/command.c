@@ -157,6 +157,7 @@ int command_context_open(const struct cli *cli, struct build_context *ret, struc
 	if (build_context_open(&cli->dirs, ret, e) < 0)
 		return -1;
 	set_network(cli, ret);
+	ret->sources = cli->sources;
 	ret->quiet_steps = cli->quiet;
 	return 0;
 }

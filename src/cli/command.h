@@ -15,9 +15,10 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 struct cli {
-	struct build_dirs dirs; /* owned texts */
-	bool terminal;		/* stderr is one: progress lines */
-	bool progress;		/* progress also where stderr is no terminal, as lines */
+	struct build_dirs dirs;		     /* owned texts */
+	const struct build_sources *sources; /* of conf.yaml */
+	bool terminal;			     /* stderr is one: progress lines */
+	bool progress; /* progress also where stderr is no terminal, as lines */
 	bool quiet;
 	const char *ca_file;			     /* or NULL */
 	const char *const *token_hosts;		     /* NULL-terminated */
@@ -50,6 +51,7 @@ extern const struct command command_policy;
 extern const struct command command_inspect;
 extern const struct command command_lock;
 extern const struct command command_copy;
+extern const struct command command_fetch;
 
 /* All of them, in the order of --help (commands.c). */
 extern const struct command *const commands[];

@@ -12,6 +12,7 @@ const struct command *const commands[] = {
 	&command_lock,
 	&command_explain_miss,
 	&command_copy,
+	&command_fetch,
 	&command_inspect,
 	&command_grab,
 	&command_exec,

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
+#include "inputs/reference.h"
 #include "recipe/yaml.h"
 #include "util/limits.h"
 #include "util/mem.h"
@@ -28,11 +30,145 @@ static int read_text(const struct node *value, const char *key, void *field, str
 	return 0;
 }
 
+static int bad_url(const struct node *n, const char *what, struct err *e)
+{
+	AUTO_FREE char *shown = str_printable(n->text, strlen(n->text));
+	return err_at(e, &n->pos, "cli/conf-url", "'%s' is not %s", shown, what);
+}
+
+static int read_prefix(const struct node *n, const char **ret, struct err *e)
+{
+	if (n->kind != NODE_SCALAR)
+		return err_at(e, &n->pos, "cli/conf-type", "'mirrors' maps a URL to URLs");
+	bool is_url = str_has_prefix(n->text, "http://") ||
+		      str_has_prefix(n->text, "https://") ||
+		      str_has_prefix(n->text, "docker://");
+	if (!is_url || !str_has_suffix(n->text, "/") || str_has_suffix(n->text, "://"))
+		return bad_url(n, "the beginning of a URL up to a '/'", e);
+	*ret = n->text;
+	return 0;
+}
+
+static int read_mirror(const struct node *key, const struct node *value,
+		       struct source_mirrors *mirrors, struct err *e)
+{
+	struct source_mirror mirror = {0};
+	const char *text;
+	if (value->kind != NODE_SEQUENCE || value->len == 0)
+		return err_at(e, &value->pos, "cli/conf-type",
+			      "the mirrors of '%s' must be a list of URLs", key->text);
+	if (read_prefix(key, &text, e) < 0)
+		return -1;
+	mirror.prefix = mem_strdup(text);
+	vec_push(mirrors, mirror);
+	for (size_t i = 0; i < value->len; i++) {
+		if (read_prefix(value->items[i], &text, e) < 0)
+			return -1;
+		bool is_image = str_has_prefix(key->text, "docker://");
+		if (is_image != str_has_prefix(text, "docker://"))
+			return bad_url(value->items[i], "of the same kind as what it mirrors",
+				       e);
+		strvec_push(&mirrors->items[mirrors->len - 1].targets, text);
+	}
+	return 0;
+}
+
+static int read_mirrors(const struct node *value, const char *key, void *field, struct err *e)
+{
+	if (value->kind != NODE_MAPPING)
+		return err_at(e, &value->pos, "cli/conf-type",
+			      "'%s' must be a map of URLs to lists of URLs, not %s", key,
+			      node_kind_name(value->kind));
+	for (size_t i = 0; i < value->len; i++)
+		if (read_mirror(value->keys[i], value->items[i], field, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int read_repository(const struct node *n, const char *key, const char **ret,
+			   struct err *e)
+{
+	struct reference where;
+	struct err why = ERR_INIT;
+	if (!n || n->kind != NODE_SCALAR || !str_has_prefix(n->text, REFERENCE_SCHEME) ||
+	    reference_parse(n->text, &where, &why) < 0) {
+		if (n && n->kind == NODE_SCALAR)
+			return bad_url(n, "a repository, docker://HOST/REPOSITORY", e);
+		return err_at(e, n ? &n->pos : NULL, "cli/conf-type",
+			      "'%s' must be repositories, docker://HOST/REPOSITORY", key);
+	}
+	bool is_plain = !where.tag && where.digest.alg == DIGEST_NONE;
+	reference_cleanup(&where);
+	if (!is_plain)
+		return bad_url(n, "a repository without tag and digest", e);
+	*ret = n->text;
+	return 0;
+}
+
+static int read_inputs(const struct node *value, const char *key, void *field, struct err *e)
+{
+	const struct node *const *items = value->kind == NODE_SEQUENCE
+						  ? (const struct node *const *)value->items
+						  : &value;
+	size_t len = value->kind == NODE_SEQUENCE ? value->len : 1;
+	for (size_t i = 0; i < len; i++) {
+		const char *text;
+		if (read_repository(items[i], key, &text, e) < 0)
+			return -1;
+		strvec_push(field, text);
+	}
+	return 0;
+}
+
+/* A text, or {url: ..., write: true|false}. */
+static int read_cache(const struct node *n, const char *key, struct source_caches *caches,
+		      struct err *e)
+{
+	const struct node *url = n;
+	bool is_writable = false;
+	const char *text;
+	if (n->kind == NODE_MAPPING) {
+		const struct node *write = node_get(n, "write");
+		url = node_get(n, "url");
+		for (size_t i = 0; i < n->len; i++)
+			if (!str_same(n->keys[i]->text, "url") &&
+			    !str_same(n->keys[i]->text, "write"))
+				return err_at(e, &n->keys[i]->pos, "cli/conf-key",
+					      "unknown key '%s' in '%s'", n->keys[i]->text,
+					      key);
+		if (!url)
+			return err_at(e, &n->pos, "cli/conf-type",
+				      "an entry of '%s' lacks 'url'", key);
+		is_writable = write && str_same(write->text, "true");
+		if (write && !is_writable && !str_same(write->text, "false"))
+			return err_at(e, &write->pos, "cli/conf-type",
+				      "'write' must be true or false");
+	}
+	if (read_repository(url, key, &text, e) < 0)
+		return -1;
+	vec_push(caches,
+		 ((struct source_cache){.url = mem_strdup(text), .is_writable = is_writable}));
+	return 0;
+}
+
+static int read_caches(const struct node *value, const char *key, void *field, struct err *e)
+{
+	if (value->kind != NODE_SEQUENCE)
+		return read_cache(value, key, field, e);
+	for (size_t i = 0; i < value->len; i++)
+		if (read_cache(value->items[i], key, field, e) < 0)
+			return -1;
+	return 0;
+}
+
 static const struct conf_key keys[] = {
 	{"work_dir", read_text, offsetof(struct conf, work_dir)},
 	{"stacker_dir", read_text, offsetof(struct conf, stacker_dir)},
 	{"oci_dir", read_text, offsetof(struct conf, oci_dir)},
 	{"rootfs_dir", read_text, offsetof(struct conf, roots_dir)},
+	{"mirrors", read_mirrors, offsetof(struct conf, sources.mirrors)},
+	{"inputs", read_inputs, offsetof(struct conf, sources.inputs)},
+	{"cache", read_caches, offsetof(struct conf, sources.caches)},
 };
 
 void conf_cleanup(struct conf *c)
@@ -41,6 +177,7 @@ void conf_cleanup(struct conf *c)
 	mem_free_cleanup(&c->stacker_dir);
 	mem_free_cleanup(&c->oci_dir);
 	mem_free_cleanup(&c->roots_dir);
+	build_sources_cleanup(&c->sources);
 }
 
 static int unknown_key(const struct node *key, struct err *e)

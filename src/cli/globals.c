@@ -172,6 +172,7 @@ int globals_apply(struct globals *g, struct cli *ret, struct err *e)
 			 .roots = g->roots_path,
 			 .oci = g->oci_path,
 			 .work = g->work ? g->work : g->conf.work_dir},
+		.sources = &g->conf.sources,
 		.terminal = isatty(g->log_fd >= 0 ? g->log_fd : STDERR_FILENO) && !g->quiet &&
 			    !g->no_progress,
 		.progress = g->progress,
