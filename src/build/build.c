@@ -8,6 +8,7 @@
 #include "build/image.h"
 #include "build/input.h"
 #include "build/last.h"
+#include "build/remote_cache.h"
 #include "image/layout.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -22,6 +23,7 @@ struct run {
 	struct image_result *results; /* indexed like the plan */
 	bool *have;		      /* results[i] is filled in */
 	bool *cached;
+	struct remote_caches remote;
 };
 
 static void run_cleanup(struct run *r)
@@ -31,12 +33,30 @@ static void run_cleanup(struct run *r)
 	free(r->results);
 	free(r->have);
 	free(r->cached);
+	remote_caches_cleanup(&r->remote);
 	plan_cleanup(&r->plan);
+}
+
+/* In the local cache, then in the registries' whose results are accepted. */
+static int look_up_one(struct run *r, size_t i, const struct build_options *o, struct err *e)
+{
+	const struct plan_image *image = &r->plan.images[i];
+	if (o->no_cache)
+		return 0;
+	if (cache_load(r->c, &image->digest, &r->results[i], &r->have[i], e) < 0)
+		return -1;
+	if (r->have[i] || !o->trust_cache || image->recipe->build_only)
+		return 0;
+	if (remote_cache_load(&r->remote, &image->digest, &r->results[i], &r->have[i], e) < 0)
+		return -1;
+	if (r->have[i])
+		log_note("took %s from a registry's cache", image->recipe->name);
+	return 0;
 }
 
 /* Fills results from the cache and marks in `todo` what must be built, from the wanted images
  * down: what a cached image was made from is not looked at. */
-static int look_up(struct run *r, bool no_cache, bool *todo, struct err *e)
+static int look_up(struct run *r, const struct build_options *o, bool *todo, struct err *e)
 {
 	AUTO_FREE bool *need = mem_zalloc(r->plan.len + 1, sizeof(bool));
 	for (size_t i = r->plan.len; i-- > 0;) {
@@ -44,8 +64,7 @@ static int look_up(struct run *r, bool no_cache, bool *todo, struct err *e)
 		need[i] = need[i] || image->wanted;
 		if (!need[i])
 			continue;
-		if (!no_cache &&
-		    cache_load(r->c, &image->digest, &r->results[i], &r->have[i], e) < 0)
+		if (look_up_one(r, i, o, e) < 0)
 			return -1;
 		r->cached[i] = r->have[i];
 		todo[i] = !r->have[i];
@@ -98,6 +117,33 @@ static int build_missing(struct run *r, const bool *todo, struct err *e)
 		if (image_build(r->c, &r->plan, i, r->results, &r->results[i], e) < 0)
 			return -1;
 		r->have[i] = true;
+	}
+	return 0;
+}
+
+static int refuse_to_build(const struct run *r, const bool *todo, struct err *e)
+{
+	AUTO(buf) names = BUF_INIT(ERR_HINT_MAX);
+	for (size_t i = 0; i < r->plan.len; i++)
+		if (todo[i])
+			buf_addf(&names, "%s%s", names.len ? ", " : "",
+				 r->plan.images[i].recipe->name);
+	if (names.len == 0)
+		return 0;
+	err_set(e, ERR_INPUT, "build/not-cached", "not in the cache, and not to be built: %s%s",
+		buf_text(&names), names.overflowed ? ", ..." : "");
+	return err_hint(e, "'stacker explain-miss' says why; leave out --cache-only to build");
+}
+
+/* Each image that was built or asked for, to the caches that lack it. */
+static int save_remote(struct run *r, struct err *e)
+{
+	for (size_t i = 0; i < r->plan.len; i++) {
+		bool is_news = r->plan.images[i].wanted || !r->cached[i];
+		if (!r->have[i] || r->results[i].build_only || !is_news)
+			continue;
+		if (remote_cache_save(&r->remote, &r->results[i], e) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -205,6 +251,17 @@ static int record(const struct run *r, struct err *e)
 	return last_save(r->c, &r->plan, known, e);
 }
 
+static int look_up_and_build(struct run *r, const struct build_options *o, struct err *e)
+{
+	AUTO_FREE bool *todo = mem_zalloc(r->plan.len + 1, sizeof(bool));
+	if (look_up(r, o, todo, e) < 0 || (!o->no_cache && tell_misses(r, todo, e) < 0) ||
+	    (o->cache_only && refuse_to_build(r, todo, e) < 0))
+		return -1;
+	return input_bring_all(r->c, &r->plan, todo, e) < 0 || build_missing(r, todo, e) < 0
+		       ? -1
+		       : 0;
+}
+
 int build_run(struct build_context *c, const struct build_options *options,
 	      void (*done)(void *ctx, const struct build_done *d), void *ctx, struct err *e)
 {
@@ -216,17 +273,14 @@ int build_run(struct build_context *c, const struct build_options *options,
 	r.results = mem_zalloc(r.plan.len + 1, sizeof(*r.results));
 	r.have = mem_zalloc(r.plan.len + 1, sizeof(bool));
 	r.cached = mem_zalloc(r.plan.len + 1, sizeof(bool));
-	AUTO_FREE bool *todo = mem_zalloc(r.plan.len + 1, sizeof(bool));
-	int built = look_up(&r, options->no_cache, todo, e) < 0 ||
-				    (!options->no_cache && tell_misses(&r, todo, e) < 0) ||
-				    input_bring_all(c, &r.plan, todo, e) < 0 ||
-				    build_missing(&r, todo, e) < 0
-			    ? -1
-			    : 0;
+	remote_caches_open(c, &r.remote);
+	int built = look_up_and_build(&r, options, e);
 	struct err late = ERR_INIT;
 	if (record(&r, &late) < 0 && built == 0) {
 		*e = late;
 		return -1;
 	}
-	return built < 0 ? -1 : publish_wanted(&r, done, ctx, e);
+	if (built < 0 || publish_wanted(&r, done, ctx, e) < 0)
+		return -1;
+	return save_remote(&r, e);
 }

@@ -11,6 +11,8 @@
 struct build_options {
 	struct plan_options plan;
 	bool no_cache;	       /* build everything that is needed again */
+	bool trust_cache;      /* take images from the registries under `cache` (sources.h) */
+	bool cache_only;       /* "build/not-cached" instead of building */
 	const char *env_epoch; /* SOURCE_DATE_EPOCH of the environment or NULL: warned about
 				  if the recipe's differs, never used */
 };

@@ -250,7 +250,6 @@ static int fetch_moving(struct build_context *c, struct work *w, struct err *e)
 	return rc;
 }
 
-/* What a tag stands for now; a digest, which cannot move, is asked for its size. */
 /* What the registry, or a mirror of it, has under the tag now; or under the digest beside it. */
 static int resolve_at(struct build_context *c, struct entry *entry, const char *url,
 		      struct err *e)

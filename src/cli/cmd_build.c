@@ -114,6 +114,11 @@ static void report(void *ctx, const struct build_done *d)
 	 "terminal"},                                                                          \
 	{"shell-fail", 0, OPT_FLAG, offsetof(struct build_command, shell_fail), NULL,          \
 	 "the same with /bin/sh"},                                                             \
+	{"trust-cache", 0, OPT_FLAG, offsetof(struct build_command, options.trust_cache), NULL, \
+	 "take finished images from the registries that conf.yaml lists under 'cache', whoever " \
+	 "built them"}, \
+	{"cache-only", 0, OPT_FLAG, offsetof(struct build_command, options.cache_only), NULL, \
+	 "fail instead of building what no cache has"}, \
 	{"evidence", 0, OPT_FLAG, offsetof(struct build_command, evidence), NULL,              \
 	 "show what each step tried that it could not do, the limits it reached and what "     \
 	 "isolated it; with --json, also in the results"},                                     \
