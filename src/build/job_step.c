@@ -215,8 +215,12 @@ int job_run_step(struct job *j, struct err *e)
 	line = log.line; /* the cleanup frees what the log grew */
 	bool limited = j->step.evidence.limit != SANDBOX_LIMIT_NONE;
 	j->has_step = true;
-	if (ran < 0 && !limited)
+	if (ran < 0 && !limited) {
+		/* The recipe's fault, not that of the machine. */
+		if (str_same(e->id, "sandbox/exec"))
+			err_locate(e, &j->image->recipe->pos);
 		return err_wrap(e, "image '%s'", j->image->recipe->name);
+	}
 	if (kept < 0 || evidence_save(j, &late) < 0) {
 		*e = late;
 		return -1;
