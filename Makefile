@@ -19,8 +19,9 @@ PACKAGES := libseccomp libcap libarchive libcrypto yaml-0.1 libcurl jansson zlib
 # Debian packages: to build, to run the demo and the tests, and for `make lint fuzz format-check bench`.
 BUILD_DEBS := gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev \
 	libyaml-dev libcurl4-openssl-dev libjansson-dev zlib1g-dev libzstd-dev liblzma-dev scdoc
-RUN_DEBS := uidmap ca-certificates
-TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static procps openssl bzip2 xz-utils zstd zip passwd util-linux libdeflate-dev
+RUN_DEBS := uidmap ca-certificates squashfs-tools-ng erofs-utils
+TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static procps openssl bzip2 xz-utils zstd zip passwd util-linux libdeflate-dev \
+	cryptsetup-bin
 DEV_DEBS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck bubblewrap
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \

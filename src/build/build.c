@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "build/explain.h"
+#include "build/form.h"
 #include "build/image.h"
 #include "build/input.h"
 #include "build/last.h"
@@ -24,6 +25,7 @@ struct run {
 	bool *have;		      /* results[i] is filled in */
 	bool *cached;
 	struct remote_caches remote;
+	struct forms forms; /* what the wanted images are published as, beside tar */
 };
 
 static void run_cleanup(struct run *r)
@@ -34,6 +36,7 @@ static void run_cleanup(struct run *r)
 	free(r->have);
 	free(r->cached);
 	remote_caches_cleanup(&r->remote);
+	forms_cleanup(&r->forms);
 	plan_cleanup(&r->plan);
 }
 
@@ -61,7 +64,7 @@ static int look_up(struct run *r, const struct build_options *o, bool *todo, str
 	AUTO_FREE bool *need = mem_zalloc(r->plan.len + 1, sizeof(bool));
 	for (size_t i = r->plan.len; i-- > 0;) {
 		const struct plan_image *image = &r->plan.images[i];
-		need[i] = need[i] || image->wanted;
+		need[i] = need[i] || (image->wanted && forms_need_tar(&r->forms, i));
 		if (!need[i])
 			continue;
 		if (look_up_one(r, i, o, e) < 0)
@@ -170,10 +173,10 @@ static int put_store_blob(const struct build_context *c, struct layout *out,
 	return err_hint(e, "it was removed; build again, and it is made anew");
 }
 
-static int publish(const struct run *r, size_t i, struct layout *out, struct err *e)
+static int publish(const struct run *r, const struct recipe_image *image,
+		   const struct build_done *done, struct layout *out, struct err *e)
 {
-	const struct image_result *result = &r->results[i];
-	const struct recipe_image *image = r->plan.images[i].recipe;
+	const struct image_result *result = done->result;
 	for (size_t j = 0; j < result->layers.len; j++)
 		if (put_store_blob(r->c, out, &result->layers.items[j].blob, e) < 0)
 			return -1;
@@ -181,26 +184,41 @@ static int publish(const struct run *r, size_t i, struct layout *out, struct err
 	    put_store_blob(r->c, out, &result->manifest, e) < 0)
 		return -1;
 	bool changed = false;
-	return layout_set_tag(out, image->name, &result->manifest, image->os, image->arch,
+	return layout_set_tag(out, done->name, &result->manifest, image->os, image->arch,
 			      &changed, e);
+}
+
+static int publish_form(const struct run *r, size_t i, enum layer_type type, struct layout *out,
+			struct build_done *done, struct err *e)
+{
+	const struct recipe_image *image = r->plan.images[i].recipe;
+	const struct form *form = form_of(&r->forms, i, type);
+	done->result = form ? &form->result : &r->results[i];
+	done->cached = form ? form->cached : r->cached[i];
+	return image->build_only ? 0 : publish(r, image, done, out, e);
 }
 
 static int publish_wanted(struct run *r, void (*done)(void *ctx, const struct build_done *d),
 			  void *ctx, struct err *e)
 {
 	AUTO(layout) out = LAYOUT_INIT;
+	const struct layer_types *types = &r->forms.types;
 	if (layout_open_writable(AT_FDCWD, r->c->dirs.oci, &out, e) < 0)
 		return -1;
 	for (size_t i = 0; i < r->plan.len; i++) {
-		if (!r->plan.images[i].wanted)
-			continue;
-		if (!r->results[i].build_only && publish(r, i, &out, e) < 0)
-			return -1;
-		const struct build_done report = {.name = r->plan.images[i].recipe->name,
-						  .result = &r->results[i],
-						  .cached = r->cached[i]};
-		if (done)
-			done(ctx, &report);
+		const struct recipe_image *image = r->plan.images[i].recipe;
+		/* A build_only image has no form but the one that it is built in. */
+		size_t len = image->build_only ? 1 : types->len;
+		for (size_t t = 0; r->plan.images[i].wanted && t < len; t++) {
+			enum layer_type type =
+				image->build_only ? LAYER_TYPE_TAR : types->items[t];
+			AUTO_FREE char *tag = layer_type_tag(image->name, type);
+			struct build_done report = {.name = tag};
+			if (publish_form(r, i, type, &out, &report, e) < 0)
+				return -1;
+			if (done)
+				done(ctx, &report);
+		}
 	}
 	return layout_collect(&out, e);
 }
@@ -254,12 +272,14 @@ static int record(const struct run *r, struct err *e)
 static int look_up_and_build(struct run *r, const struct build_options *o, struct err *e)
 {
 	AUTO_FREE bool *todo = mem_zalloc(r->plan.len + 1, sizeof(bool));
-	if (look_up(r, o, todo, e) < 0 || (!o->no_cache && tell_misses(r, todo, e) < 0) ||
+	if (forms_open(&r->forms, r->c, &r->plan, &o->layer_types, e) < 0 ||
+	    forms_look_up(&r->forms, o->no_cache, e) < 0 || look_up(r, o, todo, e) < 0 ||
+	    (!o->no_cache && tell_misses(r, todo, e) < 0) ||
 	    (o->cache_only && refuse_to_build(r, todo, e) < 0))
 		return -1;
-	return input_bring_all(r->c, &r->plan, todo, e) < 0 || build_missing(r, todo, e) < 0
-		       ? -1
-		       : 0;
+	if (input_bring_all(r->c, &r->plan, todo, e) < 0 || build_missing(r, todo, e) < 0)
+		return -1;
+	return forms_make(&r->forms, r->results, e);
 }
 
 int build_run(struct build_context *c, const struct build_options *options,

@@ -5,11 +5,13 @@
 #ifndef BUILD_BUILD_H
 #define BUILD_BUILD_H
 
+#include "build/layer_type.h"
 #include "build/plan.h"
 #include "build/result.h"
 
 struct build_options {
 	struct plan_options plan;
+	struct layer_types layer_types;
 	bool no_cache;	       /* build everything that is needed again */
 	bool trust_cache;      /* take images from the registries under `cache` (sources.h) */
 	bool cache_only;       /* "build/not-cached" instead of building */
@@ -17,9 +19,10 @@ struct build_options {
 				  if the recipe's differs, never used */
 };
 
-/* Called after each wanted image is in the layout, in build order. */
+/* Called after each wanted image is in the layout, in build order, and once for each of its
+ * layer types. */
 struct build_done {
-	const char *name;
+	const char *name; /* its tag */
 	const struct image_result *result;
 	bool cached;
 };

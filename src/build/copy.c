@@ -128,7 +128,9 @@ static int find_top(struct copying *x, struct descriptor *ret, struct err *e)
 	if (registry_get_manifest(x->from.registry, x->from.ref, &doc, NULL, e) < 0 ||
 	    remote_keep(x->store, &doc, e) < 0)
 		return -1;
-	*ret = (struct descriptor){mem_strdup(doc.media_type), doc.digest, doc.text.len};
+	*ret = (struct descriptor){.media_type = mem_strdup(doc.media_type),
+				   .digest = doc.digest,
+				   .size = doc.text.len};
 	return 0;
 }
 
@@ -204,7 +206,8 @@ static int name_in_layout(struct copying *x, const struct descriptor *top, const
 	bool changed;
 	if (remote_load(x->store, top, &doc, e) < 0)
 		return -1;
-	const struct descriptor named = {doc.media_type, top->digest, top->size};
+	const struct descriptor named = {
+		.media_type = doc.media_type, .digest = top->digest, .size = top->size};
 	if (tag)
 		return layout_set_tag(&x->to.layout, tag, &named, NULL, NULL, &changed, e);
 	return layout_add_untagged(&x->to.layout, &named, artifact_type, e);
@@ -271,7 +274,8 @@ static int copy_referrer(struct copying *x, const struct registry_referrer *r, u
 			 struct err *e)
 {
 	AUTO(remote_tree) tree = REMOTE_TREE_INIT;
-	AUTO(descriptor) top = {mem_strdup(r->media_type), r->digest, r->size};
+	AUTO(descriptor)
+	top = {.media_type = mem_strdup(r->media_type), .digest = r->digest, .size = r->size};
 	char digest[DIGEST_TEXT_MAX];
 	digest_format(&r->digest, digest);
 	if (!map_add(&x->done, digest, x))

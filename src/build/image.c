@@ -35,10 +35,9 @@ static void inherit(struct image_result *to, const struct image_result *from)
 	for (size_t i = 0; i < from->layers.len; i++) {
 		const struct result_layer *l = &from->layers.items[i];
 		add_layer(to, (struct result_layer){
-				      .blob = {.media_type = mem_strdup(l->blob.media_type),
-					       .digest = l->blob.digest,
-					       .size = l->blob.size},
+				      .blob = descriptor_copy(&l->blob),
 				      .diff_id = l->diff_id,
+				      .origin = descriptor_copy(&l->origin),
 				      .created_by = l->created_by ? mem_strdup(l->created_by)
 								  : NULL});
 	}
@@ -136,9 +135,8 @@ static int take_base(struct build_context *c, const struct recipe_image *r,
 		struct descriptor *d = &manifest.layers.items[i];
 		if (take_blob(c, layout, d, e) < 0)
 			return err_locate(e, &r->pos);
-		add_layer(ret, (struct result_layer){
-				       .blob = {mem_strdup(d->media_type), d->digest, d->size},
-				       .diff_id = config.diff_ids.items[i]});
+		add_layer(ret, (struct result_layer){.blob = descriptor_copy(d),
+						     .diff_id = config.diff_ids.items[i]});
 	}
 	/* What is handed on in our name is proved to be what it claims, even if nothing here
 	 * looks into it: unpacking checks the layers' form and diff_ids (SEC UN22). */

@@ -196,18 +196,13 @@ static int resolve_base(struct build_context *c, const struct plan *p,
 	BUG_IF(true);
 }
 
-static int evaluate(struct build_context *c, struct plan *p, struct plan_image *image,
-		    struct err *e)
+/* The recipe's bytes, of what is resolved already. */
+static int canonicalise(const struct build_context *c, const struct plan *p,
+			const struct plan_image *image, const struct recipe_layers *layers,
+			struct buf *ret, struct err *e)
 {
 	const struct recipe_image *r = image->recipe;
 	bool is_default = str_same(p->annotations_namespace, ANNOTATION_NAMESPACE);
-	if (annotation_check(r, e) < 0 || resolve_base(c, p, r, &image->base, e) < 0)
-		return -1;
-	image->imports = mem_zalloc(r->imports.len + 1, sizeof(struct digest));
-	for (size_t i = 0; i < r->imports.len; i++)
-		if (resolve_source(c, p, image->file->dir_fd, &r->imports.items[i].source,
-				   &image->imports[i], e) < 0)
-			return -1;
 	const struct recipe_resolution resolution = {
 		.base = image->base,
 		.imports = image->imports,
@@ -216,10 +211,37 @@ static int evaluate(struct build_context *c, struct plan *p, struct plan_image *
 		.source_date_epoch = image->file->stackerfile.source_date_epoch,
 		.zstd_version = compress_zstd_version(),
 		.annotations_namespace = is_default ? NULL : p->annotations_namespace,
+		.layers = layers,
 	};
-	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);
-	if (recipe_canon(r, &resolution, &text, e) < 0 || buf_check(&text, "recipe", e) < 0)
+	if (recipe_canon(r, &resolution, ret, e) < 0 || buf_check(ret, "recipe", e) < 0)
 		return err_locate(e, &r->pos);
+	return 0;
+}
+
+int plan_layers_digest(const struct build_context *c, const struct plan *p, size_t index,
+		       const struct recipe_layers *layers, struct digest *ret, struct err *e)
+{
+	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);
+	if (canonicalise(c, p, &p->images[index], layers, &text, e) < 0)
+		return -1;
+	digest_bytes(DIGEST_SHA256, text.data, text.len, ret);
+	return 0;
+}
+
+static int evaluate(struct build_context *c, struct plan *p, struct plan_image *image,
+		    struct err *e)
+{
+	const struct recipe_image *r = image->recipe;
+	if (annotation_check(r, e) < 0 || resolve_base(c, p, r, &image->base, e) < 0)
+		return -1;
+	image->imports = mem_zalloc(r->imports.len + 1, sizeof(struct digest));
+	for (size_t i = 0; i < r->imports.len; i++)
+		if (resolve_source(c, p, image->file->dir_fd, &r->imports.items[i].source,
+				   &image->imports[i], e) < 0)
+			return -1;
+	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);
+	if (canonicalise(c, p, image, NULL, &text, e) < 0)
+		return -1;
 	digest_bytes(DIGEST_SHA256, text.data, text.len, &image->digest);
 	image->canonical = buf_take(&text);
 	return 0;

@@ -8,6 +8,7 @@
 
 #include "build/context.h"
 #include "build/project.h"
+#include "recipe/canon.h"
 
 struct plan_image {
 	const struct recipe_image *recipe; /* borrowed from its stackerfile */
@@ -58,6 +59,10 @@ struct plan_options {
  * names that exist. */
 int plan_make(struct build_context *c, const struct plan_options *options, struct plan *ret,
 	      struct err *e) WARN_UNUSED;
+/* The digest of a needed image's recipe with other layers than tar. */
+int plan_layers_digest(const struct build_context *c, const struct plan *p, size_t index,
+		       const struct recipe_layers *layers, struct digest *ret,
+		       struct err *e) WARN_UNUSED;
 size_t plan_index(const struct plan *p, const char *name); /* p->len if there is none */
 /* Indices of the images that `image` is made from, itself included, in build order. */
 struct plan_closure VEC_OF(size_t);

@@ -25,7 +25,9 @@ int remote_open(const struct build_context *c, const char *url, bool insecure,
 
 static void describe(const struct registry_document *doc, struct descriptor *ret)
 {
-	*ret = (struct descriptor){mem_strdup(doc->media_type), doc->digest, doc->text.len};
+	*ret = (struct descriptor){.media_type = mem_strdup(doc->media_type),
+				   .digest = doc->digest,
+				   .size = doc->text.len};
 }
 
 int remote_resolve(struct registry *r, const char *ref, struct descriptor *ret, struct err *e)
@@ -71,7 +73,8 @@ int remote_describe(const struct store *store, const struct digest *d, struct de
 	if (!type)
 		type = json_object_get(doc.root, "manifests") ? OCI_INDEX_TYPE
 							      : OCI_MANIFEST_TYPE;
-	*ret = (struct descriptor){mem_strdup(type), *d, text.len};
+	*ret = (struct descriptor){
+		.media_type = mem_strdup(type), .digest = *d, .size = text.len};
 	return 0;
 }
 
@@ -79,7 +82,10 @@ int remote_find_image(const struct store *from, const struct descriptor *top,
 		      const struct remote_platform *platform, struct descriptor *ret,
 		      struct err *e)
 {
-	AUTO(descriptor) at = {mem_strdup(top->media_type), top->digest, top->size};
+	AUTO(descriptor)
+	at = {.media_type = mem_strdup(top->media_type),
+	      .digest = top->digest,
+	      .size = top->size};
 	for (unsigned depth = 0; str_same(media_type_oci(at.media_type), OCI_INDEX_TYPE);
 	     depth++) {
 		AUTO(registry_document) doc = REGISTRY_DOCUMENT_INIT;
@@ -97,8 +103,9 @@ int remote_find_image(const struct store *from, const struct descriptor *top,
 					      platform->variant, what, &one, e) < 0)
 			return -1;
 		descriptor_cleanup(&at);
-		at = (struct descriptor){mem_strdup(one->descriptor.media_type),
-					 one->descriptor.digest, one->descriptor.size};
+		at = (struct descriptor){.media_type = mem_strdup(one->descriptor.media_type),
+					 .digest = one->descriptor.digest,
+					 .size = one->descriptor.size};
 	}
 	*ret = at;
 	at = (struct descriptor){0};

@@ -91,7 +91,9 @@ static bool add(struct remote_tree *t, struct descriptor_vec *to, const struct d
 	digest_format(&d->digest, text);
 	if (!map_add(&t->seen, text, t))
 		return false;
-	vec_push(to, ((struct descriptor){mem_strdup(d->media_type), d->digest, d->size}));
+	vec_push(to, ((struct descriptor){.media_type = mem_strdup(d->media_type),
+					  .digest = d->digest,
+					  .size = d->size}));
 	return true;
 }
 

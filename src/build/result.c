@@ -26,6 +26,7 @@ void image_result_cleanup(struct image_result *r)
 {
 	for (size_t i = 0; i < r->layers.len; i++) {
 		descriptor_cleanup(&r->layers.items[i].blob);
+		descriptor_cleanup(&r->layers.items[i].origin);
 		free(r->layers.items[i].created_by);
 	}
 	vec_free(&r->layers);
@@ -73,8 +74,11 @@ static json_t *digest_json(const struct digest *d)
 
 static json_t *descriptor_json(const struct descriptor *d)
 {
-	return json_pack("{s:s, s:o, s:I}", "mediaType", d->media_type, "digest",
-			 digest_json(&d->digest), "size", (json_int_t)d->size);
+	json_t *item = json_pack("{s:s, s:o, s:I}", "mediaType", d->media_type, "digest",
+				 digest_json(&d->digest), "size", (json_int_t)d->size);
+	if (d->verity_root)
+		json_object_set_new(item, "verity_root", json_string(d->verity_root));
+	return item;
 }
 
 static json_t *layers_json(const struct result_layer_vec *layers)
@@ -84,6 +88,8 @@ static json_t *layers_json(const struct result_layer_vec *layers)
 		const struct result_layer *l = &layers->items[i];
 		json_t *item = json_pack("{s:o, s:o}", "blob", descriptor_json(&l->blob),
 					 "diff_id", digest_json(&l->diff_id));
+		if (l->origin.media_type)
+			json_object_set_new(item, "origin", descriptor_json(&l->origin));
 		if (l->created_by)
 			json_object_set_new(item, "created_by", json_string(l->created_by));
 		json_array_append_new(list, item);
@@ -168,12 +174,14 @@ static int parse_descriptor(const json_t *object, const char *key, const char *w
 			    struct descriptor *ret, struct err *e)
 {
 	json_t *item;
-	const char *media_type;
+	const char *media_type, *verity_root;
 	if (json_get_object(object, key, what, &item, e) < 0 ||
 	    json_get_text(item, "mediaType", what, &media_type, e) < 0 ||
 	    parse_digest(item, "digest", what, &ret->digest, e) < 0 ||
-	    json_get_u64(item, "size", what, &ret->size, e) < 0)
+	    json_get_u64(item, "size", what, &ret->size, e) < 0 ||
+	    json_opt_text(item, "verity_root", what, &verity_root, e) < 0)
 		return -1;
+	ret->verity_root = verity_root ? mem_strdup(verity_root) : NULL;
 	ret->media_type = mem_strdup(media_type);
 	return 0;
 }
@@ -188,7 +196,9 @@ static int parse_layers(const json_t *list, const char *what, struct image_resul
 		struct result_layer *layer = &ret->layers.items[i];
 		if (parse_descriptor(item, "blob", what, &layer->blob, e) < 0 ||
 		    parse_digest(item, "diff_id", what, &layer->diff_id, e) < 0 ||
-		    json_opt_text(item, "created_by", what, &created_by, e) < 0)
+		    json_opt_text(item, "created_by", what, &created_by, e) < 0 ||
+		    (json_object_get(item, "origin") &&
+		     parse_descriptor(item, "origin", what, &layer->origin, e) < 0))
 			return -1;
 		if (created_by)
 			layer->created_by = mem_strdup(created_by);
@@ -247,7 +257,9 @@ static int parse_entry(const struct buf *text, const char *what, const struct di
 static bool blobs_present(const struct build_context *c, const struct image_result *r)
 {
 	for (size_t i = 0; i < r->layers.len; i++)
-		if (!store_has(&c->store, &r->layers.items[i].blob.digest))
+		if (!store_has(&c->store, &r->layers.items[i].blob.digest) ||
+		    (r->layers.items[i].origin.media_type &&
+		     !store_has(&c->store, &r->layers.items[i].origin.digest)))
 			return false;
 	if (r->inherit_config.alg != DIGEST_NONE && !store_has(&c->store, &r->inherit_config))
 		return false;
@@ -317,4 +329,53 @@ int cache_load(const struct build_context *c, const struct digest *recipe,
 	found = (struct image_result){0};
 	*ret_hit = true;
 	return 0;
+}
+
+static void blob_name(const struct digest *key, char out[DIGEST_TEXT_MAX + 8])
+{
+	char hex[DIGEST_TEXT_MAX];
+	digest_format_hex(key, hex);
+	snprintf(out, DIGEST_TEXT_MAX + 8, "%s.blob", hex);
+}
+
+int cache_load_blob(const struct build_context *c, const struct digest *key,
+		    struct descriptor *ret, bool *ret_hit, struct err *e)
+{
+	char name[DIGEST_TEXT_MAX + 8];
+	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);
+	AUTO(json_doc) doc = {0};
+	AUTO(descriptor) d = {0};
+	struct err why = ERR_INIT;
+	struct stat st;
+	blob_name(key, name);
+	*ret_hit = false;
+	if (fstatat(c->cache_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "cannot stat cache entry '%s'", name);
+	if (path_read_file(c->cache_fd, name, &text, &why) < 0 ||
+	    json_read(buf_text(&text), text.len, LIMIT_JSON_CANON_BYTES, name, &doc, &why) <
+		    0 ||
+	    parse_descriptor(doc.root, "blob", name, &d, &why) < 0) {
+		log_warn("cache entry '%s' is unusable, building again: %s", name, why.message);
+		return 0;
+	}
+	uint64_t len = 0;
+	if (!store_blob_stat(&c->store, &d.digest, &len) || len != d.size)
+		return 0;
+	*ret = d;
+	d = (struct descriptor){0};
+	*ret_hit = true;
+	return 0;
+}
+
+int cache_save_blob(const struct build_context *c, const struct digest *key,
+		    const struct descriptor *d, struct err *e)
+{
+	char name[DIGEST_TEXT_MAX + 8];
+	AUTO(json_doc) doc = {.root = json_pack("{s:o}", "blob", descriptor_json(d))};
+	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);
+	blob_name(key, name);
+	json_write(doc.root, &text);
+	if (buf_check(&text, "cache entry", e) < 0)
+		return -1;
+	return atomic_file_write(c->cache_fd, name, 0644, text.data, text.len, e);
 }

@@ -14,6 +14,8 @@ struct result_layer {
 	struct digest diff_id;
 	struct digest chain_id; /* of this layer and all beneath; names its tree in roots/ */
 	char *created_by;	/* for the history entry */
+	/* The base's file system image that this tar was made from; no media type: none. */
+	struct descriptor origin;
 };
 struct result_layer_vec VEC_OF(struct result_layer);
 
@@ -46,6 +48,11 @@ int cache_save_recipe(const struct build_context *c, const struct digest *recipe
 /* *ret is left empty if it was not kept, or is not what its name says. */
 int cache_load_recipe(const struct build_context *c, const struct digest *recipe,
 		      struct buf *ret, struct err *e) WARN_UNUSED;
+/* Likewise a single blob, under what it was made from, as cache/<key>.blob. */
+int cache_load_blob(const struct build_context *c, const struct digest *key,
+		    struct descriptor *ret, bool *ret_hit, struct err *e) WARN_UNUSED;
+int cache_save_blob(const struct build_context *c, const struct digest *key,
+		    const struct descriptor *d, struct err *e) WARN_UNUSED;
 /* "<recipe hex>.log" in the cache directory. */
 void cache_log_name(const struct digest *recipe, char out[DIGEST_TEXT_MAX + 8]);
 

@@ -17,6 +17,8 @@ struct build_command {
 	struct build_options options;
 	struct plan_args args;
 	struct strvec names;
+	struct strvec layer_types;
+	bool no_verity;
 	bool json;
 	bool evidence;
 	bool order_only;
@@ -34,6 +36,7 @@ struct build_command {
 static void build_command_cleanup(struct build_command *b)
 {
 	strvec_cleanup(&b->names);
+	strvec_cleanup(&b->layer_types);
 	strvec_cleanup(&b->failure_words);
 	plan_args_cleanup(&b->args);
 	json_decref(b->results);
@@ -103,6 +106,14 @@ static void report(void *ctx, const struct build_done *d)
 #define SHARED_OPTIONS                                                                         \
 	{"image", 'A', OPT_TEXTS, offsetof(struct build_command, names), "IMAGE",              \
 	 "build only this image and what it needs; may be repeated"},                          \
+	{"layer-type", 0, OPT_TEXTS, offsetof(struct build_command, layer_types),              \
+	 "tar|squashfs|erofs",                                                                 \
+	 "what the layers are published as; may be repeated, in the order of the tags: NAME "  \
+	 "for tar (default), NAME-squashfs, NAME-erofs"},                                      \
+	{"no-verity", 0, OPT_FLAG, offsetof(struct build_command, no_verity), NULL,            \
+	 "leave out the dm-verity tree of squashfs and erofs layers"},                         \
+	{"no-squashfs-verity", 0, OPT_FLAG, offsetof(struct build_command, no_verity), NULL,   \
+	 "the older name of --no-verity"},                                                     \
 	{"hermetic", 0, OPT_ACCEPTED, 0, NULL,                                                 \
 	 "says what is always so: pinned inputs, no network in steps"},                        \
 	{"require-hash", 0, OPT_ACCEPTED, 0, NULL,                                             \
@@ -200,7 +211,8 @@ static int build(const struct cli *cli, struct build_command *b, struct err *e)
 {
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	b->context = &c;
-	if (command_context_open(cli, &c, e) < 0)
+	if (layer_types_add(&b->options.layer_types, &b->layer_types, b->no_verity, e) < 0 ||
+	    command_context_open(cli, &c, e) < 0)
 		return -1;
 	c.step_done = step_done;
 	c.step_done_ctx = b;

@@ -30,6 +30,12 @@ static int xattr_compare(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+void entry_xattrs_put(struct file_xattrs *x, const char *name, const void *value, size_t len)
+{
+	entry_xattrs_add(x, name, value, len);
+	qsort(x->items, x->len, sizeof(*x->items), xattr_compare);
+}
+
 void entry_xattrs_digest(struct file_xattrs *x, struct digest *ret)
 {
 	*ret = (struct digest){.alg = DIGEST_NONE};

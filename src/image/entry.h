@@ -18,6 +18,8 @@ enum entry_type { ENTRY_FILE, ENTRY_DIR, ENTRY_SYMLINK, ENTRY_HARDLINK, ENTRY_FI
 
 /* Copies both. */
 void entry_xattrs_add(struct file_xattrs *x, const char *name, const void *value, size_t len);
+/* As above, at its place in order of name. */
+void entry_xattrs_put(struct file_xattrs *x, const char *name, const void *value, size_t len);
 /* Over the pairs in order of name, which this brings about; alg NONE if there are none. */
 void entry_xattrs_digest(struct file_xattrs *x, struct digest *ret);
 
@@ -31,13 +33,17 @@ struct entry {
 	uint64_t size; /* of the data that follows; 0 unless FILE */
 	char *target;  /* SYMLINK: as written. HARDLINK: a path as above. Else NULL */
 	struct file_xattrs xattrs;
+	/* Only from archives in overlay form: a character device 0:0, given as an empty FILE; a
+	 * directory with user.overlay.opaque, which is not among its xattrs. */
+	bool is_carrier, is_opaque;
 };
 void entry_cleanup(struct entry *entry);
 
 struct entry_gate {
 	const char *what; /* the archive, for errors */
 	struct unpack_limits limits;
-	bool any_owner; /* the archive's owners are not used, so they need not be valid */
+	bool any_owner;	   /* the archive's owners are not used, so they need not be valid */
+	bool overlay_form; /* whiteouts and opacity are as overlayfs keeps them, not .wh. files */
 	uint64_t entries, bytes, name_bytes;
 };
 /* Checks an entry whose names are still as the archive has them, and cleans them. ERR_INPUT

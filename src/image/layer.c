@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "image/entry.h"
 #include "image/file_xattrs.h"
 #include "image/layer_diff.h"
 #include "image/tar_write.h"
@@ -74,6 +75,14 @@ static int put_whiteout(struct packer *p, const char *dir_path, const char *name
 	AUTO_FREE char *marker = mem_printf(".wh.%s", name);
 	AUTO_FREE char *path = layer_path(dir_path, marker);
 	struct tar_entry entry = {.type = TAR_FILE, .path = path};
+	return put_entry(p, &entry, e);
+}
+
+/* A whiteout in overlay form. */
+static int put_carrier(struct packer *p, const char *dir_path, const char *name, struct err *e)
+{
+	AUTO_FREE char *path = layer_path(dir_path, name);
+	struct tar_entry entry = {.type = TAR_CHAR, .path = path};
 	return put_entry(p, &entry, e);
 }
 
@@ -150,6 +159,8 @@ static int put_dir(struct packer *p, const struct layer_node *node, struct tar_e
 	AUTO(file_xattrs) xattrs = {0};
 	if (file_xattrs_read(node->fd, entry->path, &xattrs, e) < 0)
 		return -1;
+	if (p->options->overlay_form && xattrs.is_opaque)
+		entry_xattrs_put(&xattrs, "user.overlay.opaque", "y", 1);
 	entry->type = TAR_DIR;
 	entry->xattrs = xattrs.items;
 	entry->xattrs_len = xattrs.len;
@@ -285,6 +296,10 @@ static int pack_dir(struct packer *p, const struct packer_dir *dir, struct err *
 		tell_normalised(p, dir, c);
 		if (c->change == LAYER_REMOVED && put_whiteout(p, dir->path, c->name, e) < 0)
 			return -1;
+		/* Seen as one of nothing, since the layers beneath are not looked at. */
+		if (p->options->overlay_form && c->change == LAYER_DROPPED && !c->is_socket &&
+		    put_carrier(p, dir->path, c->name, e) < 0)
+			return -1;
 	}
 	for (size_t i = 0; i < children.len; i++) {
 		const struct layer_child *c = &children.items[i];
@@ -293,6 +308,18 @@ static int pack_dir(struct packer *p, const struct packer_dir *dir, struct err *
 			return -1;
 	}
 	return 0;
+}
+
+static int put_root(struct packer *p, struct err *e)
+{
+	struct packer_dir root = {.path = "", .upper_fd = p->options->upper_fd};
+	AUTO(layer_node) node = LAYER_NODE_INIT;
+	bool exists = false;
+	if (layer_node_open(root.upper_fd, ".", ".", &node, &exists, e) < 0)
+		return -1;
+	if (!exists)
+		return layer_changed_while_read(".", e);
+	return put_node(p, &root, ".", ".", &node, e);
 }
 
 int layer_pack(const struct layer_pack_options *options, struct layer_packed *ret,
@@ -314,7 +341,9 @@ int layer_pack(const struct layer_pack_options *options, struct layer_packed *re
 		.upper_fd = options->upper_fd,
 		.has_lower = options->lower_fd >= 0,
 	};
-	if (pack_dir(&p, &root, e) < 0 || tar_writer_finish(&p.tar, &p.counts.diff_id, e) < 0 ||
+	BUG_IF(options->overlay_form && options->lower_fd >= 0);
+	if ((options->overlay_form && put_root(&p, e) < 0) || pack_dir(&p, &root, e) < 0 ||
+	    tar_writer_finish(&p.tar, &p.counts.diff_id, e) < 0 ||
 	    compressor_finish(p.out, &p.counts.blob_size, e) < 0)
 		return -1;
 	p.counts.size = p.tar.size_bytes;

@@ -6,6 +6,7 @@
 #ifndef IMAGE_LAYER_H
 #define IMAGE_LAYER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "image/unpack.h"
@@ -17,6 +18,10 @@ struct layer_pack_options {
 	int upper_fd;	 /* the overlay's upper directory itself, not the mount */
 	int lower_fd;	 /* the lower layers merged, or -1 if there are none */
 	int64_t epoch_s; /* mtimes above it are lowered to it */
+	/* The whole tree as overlayfs keeps it, its root included: whiteouts are character devices
+	 * 0:0, opaque directories have user.overlay.opaque. For makers of file system images;
+	 * lower_fd is -1. Else as a layer says it: .wh. files. */
+	bool overlay_form;
 	const struct volatile_list *volatile_files; /* NULL: everything is packed as it is */
 	/* Called for each file that is not as the step left it; or NULL. */
 	void (*normalised)(void *ctx, const char *path, const struct volatile_file *file);

@@ -341,7 +341,8 @@ static int find_blob(const struct layout *l, const struct digest *d, const char 
 	if (!type)
 		type = json_object_get(doc.root, "manifests") ? OCI_INDEX_TYPE
 							      : OCI_MANIFEST_TYPE;
-	*ret = (struct descriptor){mem_strdup(type), *d, text.len};
+	*ret = (struct descriptor){
+		.media_type = mem_strdup(type), .digest = *d, .size = text.len};
 	return 0;
 }
 

@@ -98,6 +98,16 @@ static int parse_root(const json_t *root, const char *what, struct manifest *ret
 void descriptor_cleanup(struct descriptor *d)
 {
 	mem_free_cleanup(&d->media_type);
+	mem_free_cleanup(&d->verity_root);
+}
+
+struct descriptor descriptor_copy(const struct descriptor *d)
+{
+	return (struct descriptor){
+		.media_type = d->media_type ? mem_strdup(d->media_type) : NULL,
+		.digest = d->digest,
+		.size = d->size,
+		.verity_root = d->verity_root ? mem_strdup(d->verity_root) : NULL};
 }
 
 void manifest_cleanup(struct manifest *m)
@@ -149,6 +159,29 @@ const char *layer_media_type_of(enum layer_compression compression)
 {
 	BUG_IF(compression >= ARRAY_LEN(layer_types));
 	return layer_types[compression];
+}
+
+enum layer_fs layer_fs_of(const char *media_type)
+{
+	static const struct {
+		const char *base;
+		const char *suffixes[6]; /* "": none */
+		enum layer_fs fs;
+	} types[] = {
+		{OCI_LAYER_SQUASHFS_TYPE,
+		 {"", "+zstd", "+gzip", "+xz", "+lz4"},
+		 LAYER_FS_SQUASHFS},
+		{OCI_LAYER_EROFS_TYPE, {"", "+lz4hc", "+lz4", "+zstd"}, LAYER_FS_EROFS},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		if (!str_has_prefix(media_type, types[i].base))
+			continue;
+		const char *suffix = media_type + strlen(types[i].base);
+		for (size_t j = 0; types[i].suffixes[j]; j++)
+			if (str_same(suffix, types[i].suffixes[j]))
+				return types[i].fs;
+	}
+	return LAYER_FS_NONE;
 }
 
 int layer_compression_of(const char *media_type, enum layer_compression *ret, struct err *e)

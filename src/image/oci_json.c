@@ -2,9 +2,11 @@
 #include "image/oci_json.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "util/json_read.h"
 #include "util/mem.h"
+#include "util/num.h"
 
 static int not_text(const char *what, const char *key, struct err *e)
 {
@@ -24,6 +26,22 @@ void json_put_text(json_t *object, const char *key, const char *text)
 		json_put(object, key, json_string(text));
 }
 
+/* Also under the name that it had before there was erofs. Who mounts the layer checks it; here
+ * it is only handed on, if it can be one. */
+static char *verity_root_of(const json_t *descriptor)
+{
+	static const char *const keys[] = {OCI_VERITY_ANNOTATION,
+					   "io.stackeroci.stacker.squashfs_verity_root_hash"};
+	const json_t *annotations = json_object_get(descriptor, "annotations");
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const char *text = json_string_value(json_object_get(annotations, keys[i]));
+		uint8_t bytes[32];
+		if (text && num_parse_hex(text, strlen(text), bytes, sizeof(bytes)))
+			return mem_strdup(text);
+	}
+	return NULL;
+}
+
 int descriptor_from_json(const json_t *value, const char *what, struct descriptor *ret,
 			 struct err *e)
 {
@@ -39,6 +57,7 @@ int descriptor_from_json(const json_t *value, const char *what, struct descripto
 		return -1;
 	if (digest_parse(digest, &d.digest, e) < 0)
 		return err_wrap(e, "'%s'", what);
+	d.verity_root = verity_root_of(value);
 	d.media_type = mem_strdup(media_type_oci(media_type));
 	*ret = d;
 	return 0;
@@ -52,6 +71,11 @@ json_t *descriptor_to_json(const struct descriptor *d)
 	json_put_text(object, "mediaType", d->media_type);
 	json_put_text(object, "digest", digest);
 	json_put(object, "size", json_integer((json_int_t)d->size));
+	if (d->verity_root) {
+		json_t *annotations = json_object();
+		json_put_text(annotations, OCI_VERITY_ANNOTATION, d->verity_root);
+		json_put(object, "annotations", annotations);
+	}
 	return object;
 }
 

@@ -19,12 +19,13 @@ static const struct tar_field field_name = {0, 100}, field_mode = {100, 8},
 			      field_uid = {108, 8}, field_gid = {116, 8},
 			      field_size = {124, 12}, field_mtime = {136, 12},
 			      field_checksum = {148, 8}, field_link = {157, 100},
-			      field_magic = {257, 8}, field_prefix = {345, 155};
+			      field_magic = {257, 8}, field_major = {329, 8},
+			      field_minor = {337, 8}, field_prefix = {345, 155};
 enum { TYPE_OFFSET = 156, PADDING_OFFSET = 500 };
 
 /* What extended headers said about the entry that follows them. */
 struct tar_extra {
-	bool has_pax, has_any;
+	bool has_pax, has_any, is_opaque;
 	char *path, *target;	       /* by pax */
 	char *long_path, *long_target; /* by GNU's L and K */
 	bool has_size, has_uid, has_gid, has_mtime;
@@ -229,6 +230,10 @@ static int pax_number(const struct tar_reader *r, const struct pax_record *p, bo
 static int pax_xattr(const struct tar_reader *r, const char *name, const struct pax_record *p,
 		     struct tar_extra *x, struct err *e)
 {
+	if (r->gate->overlay_form && str_same(name, "user.overlay.opaque")) {
+		x->is_opaque = p->value_len == 1 && p->value[0] == 'y';
+		return 0;
+	}
 	switch (entry_xattr_rule(name)) {
 	case ENTRY_XATTR_DROP:
 		return 0;
@@ -387,9 +392,26 @@ static int read_extended(struct tar_reader *r, char type, uint64_t size, struct 
 	}
 }
 
-static int entry_type_of(const struct tar_reader *r, char type, const struct entry *entry,
-			 enum entry_type *ret, struct err *e)
+static int device_error(const struct tar_reader *r, const struct entry *entry, struct err *e)
 {
+	err_set(e, ERR_INPUT, "unpack/device", "entry '%s' of '%s' is a device node",
+		entry->path, r->gate->what);
+	return err_hint(e, "images run with a /dev of the runtime's; leave it out");
+}
+
+/* The character device 0:0 by which overlayfs marks a deletion. */
+static bool is_carrier(const struct tar_reader *r, const uint8_t *block)
+{
+	int64_t major = 1, minor = 1;
+	return r->gate->overlay_form && block[TYPE_OFFSET] == '3' &&
+	       header_number(block, field_major, &major) &&
+	       header_number(block, field_minor, &minor) && major == 0 && minor == 0;
+}
+
+static int entry_type_of(const struct tar_reader *r, const uint8_t *block,
+			 const struct entry *entry, enum entry_type *ret, struct err *e)
+{
+	char type = (char)block[TYPE_OFFSET];
 	switch (type) {
 	case '\0':
 	case '0':
@@ -409,10 +431,13 @@ static int entry_type_of(const struct tar_reader *r, char type, const struct ent
 		*ret = ENTRY_FIFO;
 		return 0;
 	case '3':
+		if (is_carrier(r, block)) {
+			*ret = ENTRY_FILE;
+			return 0;
+		}
+		return device_error(r, entry, e);
 	case '4':
-		err_set(e, ERR_INPUT, "unpack/device", "entry '%s' of '%s' is a device node",
-			entry->path, r->gate->what);
-		return err_hint(e, "images run with a /dev of the runtime's; leave it out");
+		return device_error(r, entry, e);
 	case 'S':
 		return err_set(e, ERR_INPUT, "unpack/sparse", "entry '%s' of '%s' is sparse",
 			       entry->path, r->gate->what);
@@ -477,9 +502,11 @@ static int read_entry(struct tar_reader *r, const uint8_t *block, uint64_t size,
 	bool ustar = false;
 	if (header_magic(r, block, &ustar, e) < 0 ||
 	    entry_names(r, block, ustar, x, &entry, e) < 0 ||
-	    entry_type_of(r, (char)block[TYPE_OFFSET], &entry, &entry.type, e) < 0 ||
+	    entry_type_of(r, block, &entry, &entry.type, e) < 0 ||
 	    entry_numbers(r, block, x, size, &entry, e) < 0)
 		return -1;
+	entry.is_carrier = is_carrier(r, block);
+	entry.is_opaque = x->is_opaque && entry.type == ENTRY_DIR;
 	entry.xattrs = x->xattrs;
 	x->xattrs = (struct file_xattrs){0};
 	if (entry_gate_pass(r->gate, &entry, e) < 0)

@@ -18,6 +18,7 @@
 #include "util/limits.h"
 #include "util/mem.h"
 #include "util/path.h"
+#include "util/str.h"
 #include "util/vec.h"
 
 const struct unpack_limits unpack_default_limits = {
@@ -96,6 +97,22 @@ static int write_entry(struct unpacker *u, const struct entry *entry, struct err
 	BUG_IF(true);
 }
 
+/* An entry of an archive in overlay form, which has no name of its own for a deletion. */
+static int write_overlay_entry(struct unpacker *u, const struct entry *entry, struct err *e)
+{
+	if (str_has_prefix(entry_path_base(entry->path), ".wh."))
+		return err_set(e, ERR_INPUT, "unpack/whiteout",
+			       "'%s' of '%s' has a name that no layer can hold", entry->path,
+			       u->place.options.what);
+	if (entry->is_carrier) {
+		strvec_push(&u->removed, entry->path);
+		return 0;
+	}
+	if (entry->is_opaque && note_whiteout(u, ENTRY_WHITEOUT_OPAQUE, entry->path, e) < 0)
+		return -1;
+	return write_entry(u, entry, e);
+}
+
 static int write_entries(struct unpacker *u, struct err *e)
 {
 	for (;;) {
@@ -107,6 +124,11 @@ static int write_entries(struct unpacker *u, struct err *e)
 			return -1;
 		if (end)
 			return 0;
+		if (u->reader.gate.overlay_form) {
+			if (write_overlay_entry(u, &entry, e) < 0)
+				return -1;
+			continue;
+		}
 		if (entry_whiteout_parse(&entry, u->place.options.what, &kind, &hidden, e) < 0)
 			return -1;
 		if ((kind == ENTRY_WHITEOUT_NONE ? write_entry(u, &entry, e)
@@ -154,6 +176,24 @@ static int check_diff_id(const struct digest *want, const struct digest *got, st
 	digest_format(got, got_text);
 	return err_set(e, ERR_MISMATCH, "unpack/diff-id",
 		       "a layer unpacks to %s, but its image promises %s", got_text, want_text);
+}
+
+int unpack_overlay_tar(int tar_fd, const char *what, int lower_fd,
+		       const struct unpack_limits *limits, int root_fd, struct err *e)
+{
+	AUTO(unpacker) u = {.has_root = false};
+	place_init(&u.place, &(struct place_options){.what = what,
+						     .root_fd = root_fd,
+						     .lower_fd = lower_fd,
+						     .parent_mtime_s = UNPACK_PARENT_MTIME_S});
+	if (layer_reader_open(&u.reader, tar_fd, LAYER_TAR, DIGEST_SHA256, limits, what, e) < 0)
+		return -1;
+	u.reader.gate.overlay_form = true;
+	if (write_entries(&u, e) < 0 || apply_whiteouts(&u, e) < 0)
+		return -1;
+	if (!u.has_root && place_default_root(&u.place, e) < 0)
+		return -1;
+	return place_finish(&u.place, e);
 }
 
 int unpack_layer(int blob_fd, enum layer_compression compression, const struct digest *diff_id,

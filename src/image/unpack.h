@@ -32,6 +32,13 @@ int unpack_layer(int blob_fd, enum layer_compression compression, const struct d
 		 int lower_fd, const struct unpack_limits *limits, int root_fd,
 		 struct err *e) WARN_UNUSED;
 
+/* The same tree from a tar stream that has it in overlay form already, as readers of file system
+ * images write it: character devices 0:0, user.overlay.opaque. Other devices and overlay
+ * attributes are refused as in a layer. `what` is the archive, for errors. */
+int unpack_overlay_tar(int tar_fd, const char *what, int lower_fd,
+		       const struct unpack_limits *limits, int root_fd,
+		       struct err *e) WARN_UNUSED;
+
 /* An archive that an import or `from: tar` names, onto the merged view `root_fd` (an overlay
  * mount: changes land in its upper). Format by content, not by name: tar plain or in gz, xz,
  * zst, bz2; zip; .deb (its data member). Directories over symlinks to directories keep the link

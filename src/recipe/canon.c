@@ -200,6 +200,18 @@ static void set_compression(json_t *object, const struct recipe_image *image,
 	err_bug("unknown compression", __FILE__, __LINE__);
 }
 
+static void set_layers(json_t *object, const struct recipe_layers *layers)
+{
+	if (!layers)
+		return;
+	json_t *members = json_object();
+
+	set(object, "layers", members);
+	set_text(members, "type", layers->type);
+	set_text(members, "tool", layers->tool);
+	set(members, "verity", json_boolean(!layers->no_verity));
+}
+
 int recipe_canon(const struct recipe_image *image, const struct recipe_resolution *resolution,
 		 struct buf *out, struct err *e)
 {
@@ -235,6 +247,7 @@ int recipe_canon(const struct recipe_image *image, const struct recipe_resolutio
 	set_compression(o, image, resolution);
 	if (image->keeps_volatile)
 		set_text(o, "normalize", "none");
+	set_layers(o, resolution->layers);
 	if (json_write_profile(o, out, e) != 0)
 		return err_wrap(e, "recipe of image '%s'", image->name);
 	return 0;

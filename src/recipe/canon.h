@@ -12,6 +12,13 @@
 #define RECIPE_FORMAT 1
 #define STACKER_BASE_URI "https://stacker-hermetic.invalid/" /* DESIGN.md, Decisions */
 
+/* What an image's layers are converted to, if not tar (docs/layer-types.md). */
+struct recipe_layers {
+	const char *type; /* "squashfs" */
+	const char *tool; /* that makes them, with its version: it decides about bytes */
+	bool no_verity;
+};
+
 struct recipe_resolution {
 	/* Base: BUILT and stacker:// tar: recipe digest of that image; OCI: manifest digest;
 	 * TAR: content hash (URL) or tree digest (local); alg NONE for scratch. */
@@ -23,6 +30,7 @@ struct recipe_resolution {
 	int64_t source_date_epoch;
 	const char *zstd_version;	   /* of the library, which decides zstd's bytes */
 	const char *annotations_namespace; /* NULL: the default */
+	const struct recipe_layers *layers; /* NULL: tar */
 };
 
 /* Writes the recipe's bytes; its digest is sha256 over them. */

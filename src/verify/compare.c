@@ -204,6 +204,23 @@ static void compare_files(const struct build_context *c, const struct lister_pai
 	*ret_equal = digest_eq(&diff_a, &diff_b);
 }
 
+/* File system images are compared as bytes: their tools write one form of one tree. */
+static bool compare_image_bytes(const struct descriptor *a, const struct descriptor *b,
+				size_t i, bool same_bytes, struct comparison *ret)
+{
+	if (!digest_eq(&a->digest, &b->digest)) { /* else it is damaged, which was said */
+		AUTO_FREE char *path = mem_printf("layer %zu", i);
+		AUTO_FREE char *evidence = mem_printf("%s vs %s", a->media_type, b->media_type);
+		finding_add(&ret->findings, path, (long)i, "content", "content", evidence);
+	}
+	return same_bytes;
+}
+
+static bool is_fs_layer(const struct descriptor *d)
+{
+	return layer_fs_of(d->media_type) != LAYER_FS_NONE;
+}
+
 /* Both sides have this layer; its files are compared if its bytes are not known to be equal. */
 static int compare_layer(const struct build_context *c, const struct side *a,
 			 const struct side *b, size_t i, struct comparison *ret, struct err *e)
@@ -216,16 +233,20 @@ static int compare_layer(const struct build_context *c, const struct side *a,
 	const struct descriptor *db = &b->manifest.layers.items[i];
 	struct lister_pair pair;
 	if (open_layer(a, i, ret, &fa, &intact_a, e) < 0 ||
-	    open_layer(b, i, ret, &fb, &intact_b, e) < 0 ||
-	    layer_compression_of(da->media_type, &pair.compressions[0], e) < 0 ||
-	    layer_compression_of(db->media_type, &pair.compressions[1], e) < 0)
+	    open_layer(b, i, ret, &fb, &intact_b, e) < 0)
+		return -1;
+	bool is_fs = is_fs_layer(da) || is_fs_layer(db);
+	if (!is_fs && (layer_compression_of(da->media_type, &pair.compressions[0], e) < 0 ||
+		       layer_compression_of(db->media_type, &pair.compressions[1], e) < 0))
 		return -1;
 	pair.fds[0] = fa;
 	pair.fds[1] = fb;
 	bool same_bytes = digest_eq(&da->digest, &db->digest) && intact_a && intact_b;
 	struct layer_report report = {.findings = &ret->findings, .layer = (long)i};
 	bool same_tar = true;
-	if (!same_bytes)
+	if (is_fs)
+		same_tar = compare_image_bytes(da, db, i, same_bytes, ret);
+	else if (!same_bytes)
 		compare_files(c, &pair, i, ret, &report, &same_tar);
 	bool same_claim = digest_eq(&a->config.diff_ids.items[i], &b->config.diff_ids.items[i]);
 	vec_push(&ret->layers,

@@ -24,6 +24,11 @@ struct message {
 	struct err err; /* DONE: code NONE if the image was built */
 };
 
+struct build_target {
+	const char *image;
+	const struct layer_types *types;
+};
+
 void rebuild_cleanup(struct rebuild *r)
 {
 	free(r->state);
@@ -63,7 +68,8 @@ static int ask_map(void *ctx, struct err *e)
 	return 0;
 }
 
-static int build_in_child(const struct rebuild *r, const char *image, int fd, struct err *e)
+static int build_in_child(const struct rebuild *r, const struct build_target *target, int fd,
+			  struct err *e)
 {
 	if (vary_apply(r->vary, ask_map, &fd, e) < 0)
 		return -1;
@@ -81,16 +87,17 @@ static int build_in_child(const struct rebuild *r, const char *image, int fd, st
 	c.registry.token_hosts = r->c->registry.token_hosts;
 	c.registry.environment = r->c->registry.environment;
 	c.quiet_steps = true;
-	struct build_options options = {.plan = *r->plan};
-	options.plan.names = &image;
+	struct build_options options = {.plan = *r->plan, .layer_types = *target->types};
+	options.plan.names = &target->image;
 	options.plan.names_len = 1;
 	return build_run(&c, &options, NULL, NULL, e);
 }
 
-static _Noreturn void child_main(const struct rebuild *r, const char *image, int fd)
+static _Noreturn void child_main(const struct rebuild *r, const struct build_target *target,
+				 int fd)
 {
 	struct message done = {.kind = MESSAGE_DONE};
-	if (build_in_child(r, image, fd, &done.err) < 0)
+	if (build_in_child(r, target, fd, &done.err) < 0)
 		BUG_IF(done.err.code == ERR_NONE);
 	bool sent = send(fd, &done, sizeof(done), MSG_NOSIGNAL) == (ssize_t)sizeof(done);
 	_exit(sent ? 0 : 1);
@@ -136,8 +143,10 @@ static int supervise(const struct rebuild *r, struct proc *child, int fd, struct
 	return -1;
 }
 
-int rebuild_run(const struct rebuild *r, const char *image, struct err *e)
+int rebuild_run(const struct rebuild *r, const char *image, const struct layer_types *types,
+		struct err *e)
 {
+	const struct build_target target = {.image = image, .types = types};
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "cannot make a socket pair");
@@ -149,7 +158,7 @@ int rebuild_run(const struct rebuild *r, const char *image, struct err *e)
 		return -1;
 	if (is_child) {
 		close(ours);
-		child_main(r, image, theirs);
+		child_main(r, &target, theirs);
 	}
 	mem_close_cleanup(&theirs);
 	theirs = -1;

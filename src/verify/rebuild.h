@@ -6,6 +6,7 @@
 #ifndef VERIFY_REBUILD_H
 #define VERIFY_REBUILD_H
 
+#include "build/layer_type.h"
 #include "build/plan.h"
 #include "verify/vary.h"
 
@@ -23,7 +24,8 @@ void rebuild_init(struct rebuild *r, const struct build_context *c,
 		  const struct plan_options *plan, const char *variant,
 		  const struct vary *vary);
 /* Builds the image; the child's error comes back as it was raised there. */
-int rebuild_run(const struct rebuild *r, const char *image, struct err *e) WARN_UNUSED;
+int rebuild_run(const struct rebuild *r, const char *image, const struct layer_types *types,
+		struct err *e) WARN_UNUSED;
 /* Removes what rebuilds of this state directory left, finished or killed. */
 int rebuild_clear(const struct build_context *c, struct err *e) WARN_UNUSED;
 

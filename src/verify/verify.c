@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "build/annotation.h"
+#include "build/form.h"
 #include "build/plan.h"
 #include "build/result.h"
 #include "inputs/local.h"
@@ -122,24 +123,24 @@ static int check_source(const struct verification *v, const struct recipe_source
 }
 
 /* Blobs that an earlier build left in the store and that a later one would use. */
-static int check_cached(const struct verification *v, const struct plan_image *image,
-			struct err *e)
+static int check_cached(const struct verification *v, const char *name,
+			const struct digest *recipe, struct err *e)
 {
 	AUTO(image_result) cached = {0};
 	bool hit = false;
-	if (cache_load(v->c, &image->digest, &cached, &hit, e) < 0)
+	if (cache_load(v->c, recipe, &cached, &hit, e) < 0)
 		return -1;
 	if (!hit)
 		return 0;
 	for (size_t i = 0; i < cached.layers.len; i++)
 		if (check_blob(v, &cached.layers.items[i].blob.digest, e) < 0)
-			return err_wrap(e, "cached layer of image '%s'", image->recipe->name);
+			return err_wrap(e, "cached layer of image '%s'", name);
 	if (cached.inherit_config.alg != DIGEST_NONE &&
 	    check_blob(v, &cached.inherit_config, e) < 0)
-		return err_wrap(e, "cached config of image '%s'", image->recipe->name);
+		return err_wrap(e, "cached config of image '%s'", name);
 	if (!cached.build_only && (check_blob(v, &cached.config.digest, e) < 0 ||
 				   check_blob(v, &cached.manifest.digest, e) < 0))
-		return err_wrap(e, "cached image '%s'", image->recipe->name);
+		return err_wrap(e, "cached image '%s'", name);
 	return 0;
 }
 
@@ -158,20 +159,18 @@ static int check_store(const struct verification *v, size_t index, struct err *e
 			result = check_source(v, &r->imports.items[j].source,
 					      &image->imports[j], e);
 		if (result == 0)
-			result = check_cached(v, image, e);
+			result = check_cached(v, r->name, &image->digest, e);
 	}
 	vec_free(&closure);
 	return result;
 }
 
 static int compare_with(const struct verification *v, const struct recipe_image *r,
-			const struct layout *a, const struct layout *b, struct comparison *ret,
-			struct err *e)
+			const char *tag, const struct layout *a, const struct layout *b,
+			struct comparison *ret, struct err *e)
 {
-	const struct compare_side sa = {
-		.layout = a, .tag = r->name, .os = r->os, .arch = r->arch};
-	const struct compare_side sb = {
-		.layout = b, .tag = r->name, .os = r->os, .arch = r->arch};
+	const struct compare_side sa = {.layout = a, .tag = tag, .os = r->os, .arch = r->arch};
+	const struct compare_side sb = {.layout = b, .tag = tag, .os = r->os, .arch = r->arch};
 	return compare_images(v->c, &sa, &sb, ret, e);
 }
 
@@ -257,7 +256,7 @@ static int judge(struct verification *v, const struct recipe_image *r,
 	AUTO(comparison) runs = {0};
 	if (layout_open(AT_FDCWD, v->runs[0].oci, &a, e) < 0 ||
 	    layout_open(AT_FDCWD, v->runs[1].oci, &b, e) < 0 ||
-	    compare_with(v, r, &a, &b, &runs, e) < 0)
+	    compare_with(v, r, image->name, &a, &b, &runs, e) < 0)
 		return -1;
 	image->runs[0] = runs.a;
 	image->runs[1] = runs.b;
@@ -268,7 +267,7 @@ static int judge(struct verification *v, const struct recipe_image *r,
 			 "two rebuilds of one recipe differ: a step is not deterministic");
 		return 0;
 	}
-	if (compare_with(v, r, &v->published, &a, &image->comparison, e) < 0)
+	if (compare_with(v, r, image->name, &v->published, &a, &image->comparison, e) < 0)
 		return -1;
 	conclude_comparison(v, image);
 	return image->verdict == VERIFY_REPRODUCED ? check_roots(v, image, e) : 0;
@@ -286,33 +285,139 @@ static int wait_for_next_second(struct err *e)
 	return 0;
 }
 
-static int verify_one(struct verification *v, size_t index,
-		      const struct verify_options *options, struct verify_image *image,
+/* The images of one recipe: one a layer type. */
+struct verify_set {
+	struct layer_types types;
+	struct verify_image *images[LAYER_TYPES]; /* one a type */
+};
+
+/* Whether the image says that it was built with --no-verity: by its recipe, since a base's
+ * layers, which are taken as they are, tell nothing. */
+static int find_verity(const struct verification *v, size_t index, enum layer_type type,
+		       const struct descriptor *published, bool *ret_none, struct err *e)
+{
+	AUTO(buf) text = BUF_INIT(LIMIT_MANIFEST_BYTES);
+	AUTO(manifest) manifest = {0};
+	AUTO(forms) without = {.c = NULL};
+	struct err ignored = ERR_INIT; /* what cannot be read is a finding later */
+	struct layer_types types = {.items = {type}, .len = 1};
+	struct digest claimed;
+	types.no_verity[type] = true;
+	*ret_none = false;
+	if (layout_blob_read(&v->published, &published->digest, &text, &ignored) < 0 ||
+	    manifest_parse(buf_text(&text), text.len, "manifest", &manifest, &ignored) < 0)
+		return 0;
+	const char *claim = annotation_recipe(&manifest.annotations);
+	if (!claim || digest_parse(claim, &claimed, &ignored) < 0)
+		return 0;
+	if (forms_open(&without, v->c, &v->plan, &types, e) < 0)
+		return -1;
+	*ret_none = digest_eq(&form_of(&without, index, type)->recipe, &claimed);
+	return 0;
+}
+
+/* The types under whose tags the layout holds the image; tar if under none, whose absence then
+ * is the error. */
+static int find_types(const struct verification *v, size_t index, struct layer_types *ret,
 		      struct err *e)
 {
-	const struct plan_image *p = &v->plan.images[index];
-	AUTO(descriptor) entry = {0};
-	image->recipe = p->digest;
-	struct err why = ERR_INIT;
-	if (layout_resolve(&v->published, p->recipe->name, p->recipe->os, p->recipe->arch,
-			   &entry, &why) < 0) {
-		if (why.code != ERR_MISMATCH) { /* not there: nothing to verify */
+	const struct recipe_image *r = v->plan.images[index].recipe;
+	*ret = (struct layer_types){0};
+	for (size_t i = 0; i < LAYER_TYPES; i++) {
+		enum layer_type type = (enum layer_type)i;
+		AUTO_FREE char *tag = layer_type_tag(r->name, type);
+		AUTO(descriptor) entry = {0};
+		struct err why = ERR_INIT;
+		bool found =
+			layout_resolve(&v->published, tag, r->os, r->arch, &entry, &why) == 0;
+		if (!found && str_same(why.id, "layout/no-such-tag"))
+			continue;
+		if (!found && why.code != ERR_MISMATCH) {
 			*e = why;
 			return -1;
 		}
+		ret->items[ret->len++] = type;
+		if (found && type != LAYER_TYPE_TAR &&
+		    find_verity(v, index, type, &entry, &ret->no_verity[type], e) < 0)
+			return -1;
 	}
-	image->published = entry.digest;
-	if (check_store(v, index, &why) < 0)
-		return conclude_failure(image, &why, e);
+	if (ret->len == 0)
+		ret->items[ret->len++] = LAYER_TYPE_TAR;
+	return 0;
+}
+
+static int conclude_all(const struct verify_set *set, const struct err *why, struct err *e)
+{
+	for (size_t t = 0; t < set->types.len; t++)
+		if (conclude_failure(set->images[t], why, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* What is published, and what it should have been made from. */
+static int identify(struct verification *v, size_t index, const struct forms *forms,
+		    const struct verify_set *set, struct err *e)
+{
+	const struct plan_image *p = &v->plan.images[index];
+	for (size_t t = 0; t < set->types.len; t++) {
+		struct verify_image *image = set->images[t];
+		const struct form *form = form_of(forms, index, set->types.items[t]);
+		AUTO(descriptor) entry = {0};
+		struct err why = ERR_INIT;
+		image->recipe = form ? form->recipe : p->digest;
+		if (layout_resolve(&v->published, image->name, p->recipe->os, p->recipe->arch,
+				   &entry, &why) < 0 &&
+		    why.code != ERR_MISMATCH) { /* not there: nothing to verify */
+			*e = why;
+			return -1;
+		}
+		image->published = entry.digest;
+	}
+	return 0;
+}
+
+static int check_forms(const struct verification *v, const struct verify_set *set,
+		       struct err *e)
+{
+	for (size_t t = 0; t < set->types.len; t++)
+		if (check_cached(v, set->images[t]->name, &set->images[t]->recipe, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int rebuild_both(struct verification *v, const struct plan_image *p,
+			const struct layer_types *types, const struct verify_options *options,
+			struct err *e)
+{
 	for (int run = 0; run < 2; run++) {
 		if (run > 0 && wait_for_next_second(e) < 0)
 			return -1;
 		if (options->progress)
 			options->progress(options->ctx, p->recipe->name, run ? 'B' : 'A');
-		if (rebuild_run(&v->runs[run], p->recipe->name, &why) < 0)
-			return conclude_failure(image, &why, e);
+		if (rebuild_run(&v->runs[run], p->recipe->name, types, e) < 0)
+			return -1;
 	}
-	return judge(v, p->recipe, image, e);
+	return 0;
+}
+
+static int verify_set(struct verification *v, size_t index,
+		      const struct verify_options *options, const struct verify_set *set,
+		      struct err *e)
+{
+	const struct plan_image *p = &v->plan.images[index];
+	AUTO(forms) forms = {.c = NULL};
+	struct err why = ERR_INIT;
+	if (forms_open(&forms, v->c, &v->plan, &set->types, &why) < 0)
+		return conclude_all(set, &why, e);
+	if (identify(v, index, &forms, set, e) < 0)
+		return -1;
+	if (check_store(v, index, &why) < 0 || check_forms(v, set, &why) < 0 ||
+	    rebuild_both(v, p, &set->types, options, &why) < 0)
+		return conclude_all(set, &why, e);
+	for (size_t t = 0; t < set->types.len; t++)
+		if (judge(v, p->recipe, set->images[t], e) < 0)
+			return -1;
+	return 0;
 }
 
 static struct verify_image *add_image(struct verify_report *r, const char *name)
@@ -338,6 +443,29 @@ static int plan_failed(const struct verify_options *options, const struct err *w
 	return 0;
 }
 
+static int verify_one(struct verification *v, size_t index,
+		      const struct verify_options *options, struct verify_report *ret,
+		      struct err *e)
+{
+	const char *name = v->plan.images[index].recipe->name;
+	struct verify_set set;
+	struct err why = ERR_INIT;
+	size_t first = ret->images.len;
+	if (find_types(v, index, &set.types, &why) < 0) {
+		if (why.code == ERR_SANDBOX) /* the tool is missing */
+			return conclude_failure(add_image(ret, name), &why, e);
+		*e = why;
+		return -1;
+	}
+	for (size_t t = 0; t < set.types.len; t++) {
+		AUTO_FREE char *tag = layer_type_tag(name, set.types.items[t]);
+		add_image(ret, tag);
+	}
+	for (size_t t = 0; t < set.types.len; t++)
+		set.images[t] = &ret->images.items[first + t];
+	return verify_set(v, index, options, &set, e);
+}
+
 static int verify_wanted(struct verification *v, const struct verify_options *options,
 			 struct verify_report *ret, struct err *e)
 {
@@ -353,7 +481,7 @@ static int verify_wanted(struct verification *v, const struct verify_options *op
 				p->recipe->name);
 			return err_hint(e, "verify the images that are made from it");
 		}
-		if (verify_one(v, i, options, add_image(ret, p->recipe->name), e) < 0)
+		if (verify_one(v, i, options, ret, e) < 0)
 			return -1;
 	}
 	if (ret->images.len == 0)

@@ -582,7 +582,9 @@ static void put_image(struct scratch *s, struct layout *l)
 	image_config_apply(&config, &directives);
 	image_config_write(&config, &text);
 	m.config = put_document(l, OCI_CONFIG_TYPE, buf_text(&text));
-	struct descriptor layer = {mem_strdup(OCI_LAYER_TAR_TYPE), packed.diff_id, packed.size};
+	struct descriptor layer = {.media_type = mem_strdup(OCI_LAYER_TAR_TYPE),
+				   .digest = packed.diff_id,
+				   .size = packed.size};
 	vec_push(&m.layers, layer);
 	buf_clear(&text);
 	manifest_write(&m, &text);
