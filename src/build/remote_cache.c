@@ -144,7 +144,8 @@ static int bring(struct remote_caches *r, size_t index, const struct registry_do
 {
 	AUTO(manifest) m = {0};
 	AUTO(remote_tree) tree = REMOTE_TREE_INIT;
-	const struct descriptor top = {doc->media_type, doc->digest, doc->text.len};
+	const struct descriptor top = {
+		.media_type = doc->media_type, .digest = doc->digest, .size = doc->text.len};
 	if (manifest_parse(buf_text(&doc->text), doc->text.len, "the cached manifest", &m, e) <
 		    0 ||
 	    check_claim(&m, recipe, e) < 0 || remote_keep(&r->c->store, doc, e) < 0 ||
