@@ -3,6 +3,7 @@
 
 #include "build/explain.h"
 #include "cli/command.h"
+#include "cli/plan_args.h"
 #include "util/json_write.h"
 #include "util/limits.h"
 #include "util/mem.h"
@@ -11,7 +12,7 @@
 enum { FILES_SHOWN = 20 };
 
 struct explain_command {
-	const char *file;
+	struct plan_args args;
 	bool json;
 	json_t *results; /* with --json */
 	struct buf out;
@@ -19,6 +20,7 @@ struct explain_command {
 
 static void explain_command_cleanup(struct explain_command *c)
 {
+	plan_args_cleanup(&c->args);
 	json_decref(c->results);
 	buf_cleanup(&c->out);
 }
@@ -150,10 +152,11 @@ static int explain(const struct cli *cli, struct explain_command *x,
 {
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	AUTO(plan) p = PLAN_INIT;
-	const struct plan_options options = {.files = &x->file,
-					     .files_len = 1,
-					     .names = args->items,
-					     .names_len = args->len};
+	struct plan_options options;
+	if (plan_args_read(cli, &x->args, &options, e) < 0)
+		return -1;
+	options.names = args->items;
+	options.names_len = args->len;
 	if (command_context_open(cli, &c, e) < 0 || plan_make(&c, &options, &p, e) < 0)
 		return -1;
 	AUTO_FREE bool *todo = mem_zalloc(p.len + 1, sizeof(bool));
@@ -168,8 +171,8 @@ static int explain(const struct cli *cli, struct explain_command *x,
 }
 
 static const struct opt options[] = {
-	{"stacker-file", 'f', OPT_TEXT, offsetof(struct explain_command, file), "FILE",
-	 "the stackerfile (default: stacker.yaml)"},
+	PLAN_ARGS_FILE_OPTION(struct explain_command, args),
+	PLAN_ARGS_OPTIONS(struct explain_command, args),
 	{"json", 0, OPT_FLAG, offsetof(struct explain_command, json), NULL,
 	 "print it as JSON: an array with an object an image"},
 	{0},
@@ -178,7 +181,7 @@ static const struct opt options[] = {
 static int run_explain(const struct cli *cli, const struct command *self, int argc, char **argv)
 {
 	AUTO(explain_command)
-	x = {.file = "stacker.yaml",
+	x = {.args = PLAN_ARGS_INIT,
 	     .results = json_array(),
 	     .out = BUF_INIT(LIMIT_JSON_CANON_BYTES)};
 	struct command_args args;

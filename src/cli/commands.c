@@ -11,6 +11,7 @@ const struct command *const commands[] = {
 	&command_eval,
 	&command_lock,
 	&command_explain_miss,
+	&command_publish,
 	&command_copy,
 	&command_fetch,
 	&command_inspect,

@@ -115,6 +115,15 @@ static void resolve_options(struct registry_config *c, const struct registry_opt
 	c->chunk_bytes = o->chunk_bytes ? o->chunk_bytes : REGISTRY_CHUNK_BYTES;
 }
 
+static struct credential copy_credential(const struct credential *c)
+{
+	return (struct credential){
+		.username = c->username ? mem_strdup(c->username) : NULL,
+		.password = c->password ? mem_strdup(c->password) : NULL,
+		.identity_token = c->identity_token ? mem_strdup(c->identity_token) : NULL,
+	};
+}
+
 int registry_open(const struct reference *where, const struct registry_options *options,
 		  struct registry **ret, struct err *e)
 {
@@ -130,7 +139,9 @@ int registry_open(const struct reference *where, const struct registry_options *
 	r->config.is_loopback = host_is_loopback(r->config.authority);
 	r->options = *options;
 	resolve_options(&r->config, &r->options);
-	if (auth_find(options->environment, &r->where, &r->config.credential, e) < 0) {
+	if (options->credential)
+		r->config.credential = copy_credential(options->credential);
+	else if (auth_find(options->environment, &r->where, &r->config.credential, e) < 0) {
 		registry_close(r);
 		return -1;
 	}
