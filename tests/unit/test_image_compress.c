@@ -133,7 +133,8 @@ static void test_gzip_bytes_never_change(void **state)
 	AUTO_FREE uint8_t *bytes = make_bytes();
 	struct blob b = compress(bytes, LEN_MAX, LAYER_GZIP, 2);
 
-	expect_digest(&b.digest, "6894493ae516129e0bfa23277eec6af6d33bef91cf34112e469b173eb4e511d0");
+	expect_digest(&b.digest,
+		      "6894493ae516129e0bfa23277eec6af6d33bef91cf34112e469b173eb4e511d0");
 	close(b.fd);
 }
 
