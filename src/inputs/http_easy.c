@@ -21,7 +21,8 @@ void http_easy_restrict(CURL *easy, unsigned connect_ms)
 	EASY_SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	EASY_SET(easy, CURLOPT_NOSIGNAL, 1L);
 	EASY_SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
-	EASY_SET(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+	/* For speed alone; a handle that is used again may have its buffer still. */
+	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
 	EASY_SET(easy, CURLOPT_USERAGENT, "stacker/" STACKER_VERSION);
 }
 

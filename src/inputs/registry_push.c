@@ -21,6 +21,8 @@ struct push {
 	char *location; /* of the upload, once it is open */
 	uint64_t uploaded;
 	uint64_t chunk_bytes;
+	unsigned attempts; /* of the whole upload; each request has its own, too */
+	uint64_t waited_ms;
 	struct registry_exchange x;
 };
 
@@ -30,7 +32,7 @@ static void push_cleanup(struct push *p)
 	mem_free_cleanup(&p->location);
 }
 
-/* A fresh request of the push; how often it was tried and waited stays. */
+/* A fresh request of the push. */
 static struct registry_exchange *begin(struct push *p, const char *method)
 {
 	struct registry_exchange old = p->x;
@@ -39,8 +41,6 @@ static struct registry_exchange *begin(struct push *p, const char *method)
 	url_cleanup(&old.url);
 	*x = (struct registry_exchange)REGISTRY_EXCHANGE_INIT(p->lane);
 	x->deadline_ms = old.deadline_ms;
-	x->attempts = old.attempts;
-	x->waited_ms = old.waited_ms;
 	x->method = method;
 	x->scope = p->scope;
 	return x;
@@ -197,21 +197,11 @@ static int send_chunk(struct push *p)
 	return take_location(p);
 }
 
-/* All chunks. After a fault the registry is asked; what it has is not sent again. */
 static int send_chunks(struct push *p)
 {
-	while (p->uploaded < p->q->size) {
-		if (send_chunk(p) == 0)
-			continue;
-		struct registry_failure why = p->x.fail;
-
-		if (!why.is_worth_retry || !registry_exchange_wait(&p->x))
+	while (p->uploaded < p->q->size)
+		if (send_chunk(p) < 0)
 			return -1;
-		if (ask_state(p) < 0) {
-			p->x.fail = why; /* what went wrong first tells more */
-			return -1;
-		}
-	}
 	return 0;
 }
 
@@ -247,13 +237,26 @@ static int upload(struct push *p)
 	return close_upload(p);
 }
 
-/* Whole uploads again, from their start, when one of their own steps was lost. */
+static bool wait_for_retry(struct push *p)
+{
+	p->x.attempts = p->attempts;
+	p->x.waited_ms = p->waited_ms;
+	bool again = registry_exchange_wait(&p->x);
+
+	p->attempts = p->x.attempts;
+	p->waited_ms = p->x.waited_ms;
+	return again;
+}
+
+/* After a fault the upload goes on where the registry says that it is, or, if it knows nothing of
+ * it any more, from the start. */
 static int upload_patiently(struct push *p)
 {
 	while (upload(p) < 0) {
-		if (!p->x.fail.is_worth_retry || !registry_exchange_wait(&p->x))
+		if (!p->x.fail.is_worth_retry || !wait_for_retry(p))
 			return -1;
-		mem_free_cleanup(&p->location);
+		if (p->location && ask_state(p) < 0)
+			mem_free_cleanup(&p->location);
 	}
 	return 0;
 }
