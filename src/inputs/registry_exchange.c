@@ -229,6 +229,7 @@ int registry_exchange_run(struct registry_exchange *x, const char *url)
 			return -1;
 		if (!registry_exchange_wait(x)) {
 			explain_wait(x);
+			x->fail.is_worth_retry = false; /* that was all the patience there is */
 			return -1;
 		}
 	}
