@@ -241,10 +241,11 @@ static void write_stored(struct deflate_bits *b, const uint8_t *in, size_t len)
 		deflate_bits_flush(b);
 		deflate_bits_add(b, part | (part ^ 0xffff) << 16, 32);
 		deflate_bits_flush(b);
-		if (part > 0)
+		if (part > 0) {
 			memcpy(b->out, in, part);
+			in += part;
+		}
 		b->out += part;
-		in += part;
 		len -= part;
 	} while (len > 0);
 }

@@ -94,6 +94,8 @@ static int put_head(struct packer *p, int fd, const struct tar_entry *entry,
 		return 0;
 	if (lseek(fd, (off_t)content->skip, SEEK_SET) < 0)
 		return err_sys(e, "cannot read '%s'", entry->path);
+	if (content->head.len == 0)
+		return 0;
 	return tar_writer_content(&p->tar, content->head.data, content->head.len, e);
 }
 

@@ -9,7 +9,7 @@ CHECK=$BATS_TEST_DIRNAME/../lib/format1_check.py
 @test "format 1: the independent encoder gives every golden digest" {
 	run python3 "$CHECK" "$VECTORS"
 	[ "$status" -eq 0 ]
-	[ "$(grep -c '^ok ' <<<"$output")" -ge 8 ]
+	[ "$(grep -c '^ok ' <<<"$output")" -ge 15 ]
 	[[ "$output" != *"not ok"* ]]
 }
 
@@ -23,6 +23,7 @@ CHECK=$BATS_TEST_DIRNAME/../lib/format1_check.py
 
 @test "format 1: GNU tar lists what the vectors say" {
 	for tree in "$VECTORS"/*.tree; do
+		[[ "$tree" != *.slow.tree ]] || continue
 		python3 "$CHECK" --tar "$tree" >"$BATS_TEST_TMPDIR/a.tar"
 		tar --numeric-owner -tvf "$BATS_TEST_TMPDIR/a.tar" >"$BATS_TEST_TMPDIR/list" 2>/dev/null
 		[ "$(wc -l <"$BATS_TEST_TMPDIR/list")" -eq "$(awk '$1 == "entries" { print $2 }' "$tree")" ]
