@@ -58,13 +58,29 @@ static int give_failed(const char *path, uint32_t uid, struct err *e)
 			   "else run as an ordinary user");
 }
 
+static int other_ids(const char *path, uint32_t owner, const struct sandbox_idmap *idmap,
+		     struct err *e)
+{
+	err_set(e, ERR_POLICY, "roots/other-ids",
+		"directory '%s' belongs to uid %u, but id 0 of this run's sandbox is uid %u",
+		path, owner, idmap->uid_first);
+	return err_hint(e, "remove it as the user who made it, or give another --roots-dir");
+}
+
 int build_open_roots(const char *path, const struct sandbox_idmap *idmap, int *ret_fd,
 		     struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
-	if (path_make_dir(AT_FDCWD, path, 0700, &fd, e) < 0 || refuse_link(fd, path, e) < 0)
-		return -1;
 	struct stat st;
+	if (path_make_dir(AT_FDCWD, path, 0700, &fd, e) < 0) {
+		/* Private to whoever made it, which is what there is to say. */
+		bool is_closed = e->saved_errno == EACCES &&
+				 fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+				 S_ISDIR(st.st_mode) && st.st_uid != idmap->uid_first;
+		return is_closed ? other_ids(path, st.st_uid, idmap, e) : -1;
+	}
+	if (refuse_link(fd, path, e) < 0)
+		return -1;
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, "cannot stat '%s'", path);
 	bool fresh = st.st_uid == geteuid() && st.st_uid != idmap->uid_first;
@@ -74,14 +90,8 @@ int build_open_roots(const char *path, const struct sandbox_idmap *idmap, int *r
 		if (fstat(fd, &st) < 0)
 			return err_sys(e, "cannot stat '%s'", path);
 	}
-	if (st.st_uid != idmap->uid_first) {
-		err_set(e, ERR_POLICY, "roots/other-ids",
-			"directory '%s' belongs to uid %u, but id 0 of this run's sandbox is "
-			"uid %u",
-			path, st.st_uid, idmap->uid_first);
-		return err_hint(
-			e, "remove it as the user who made it, or give another --roots-dir");
-	}
+	if (st.st_uid != idmap->uid_first)
+		return other_ids(path, st.st_uid, idmap, e);
 	if (fchmod(fd, 0700) < 0)
 		return err_sys(e, "cannot make '%s' private", path);
 	*ret_fd = TAKE_FD(fd);
