@@ -21,7 +21,7 @@ BUILD_DEBS := gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libarchive
 	libyaml-dev libcurl4-openssl-dev libjansson-dev zlib1g-dev libzstd-dev liblzma-dev scdoc
 RUN_DEBS := uidmap ca-certificates squashfs-tools-ng erofs-utils
 TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static procps openssl bzip2 xz-utils zstd zip passwd util-linux libdeflate-dev \
-	cryptsetup-bin
+	cryptsetup-bin apache2-utils docker-registry zsh
 DEV_DEBS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck bubblewrap \
 	qemu-user-static gcc-aarch64-linux-gnu gcc-s390x-linux-gnu
 
@@ -86,6 +86,11 @@ PROBE_SOURCES := $(sort $(wildcard tests/probes/*.c))
 PROBE_BINARIES := $(PROBE_SOURCES:tests/probes/%.c=$(BUILD)/probes/%)
 MAN_SOURCES := $(sort $(wildcard docs/*.[1-9].scd))
 MAN_PAGES := $(MAN_SOURCES:docs/%.scd=$(BUILD)/man/%)
+# A command without a page in docs/ has one made from its --help.
+COMMANDS := $(shell sed -n 's/^\t&command_\([a-z_]*\),/\1/p' src/cli/commands.c | tr _ -)
+COMMAND_PAGES := $(filter-out $(MAN_PAGES),$(COMMANDS:%=$(BUILD)/man/stacker-%.1))
+COMPLETIONS := $(BUILD)/completion/stacker $(BUILD)/completion/_stacker
+ALL_PAGES := $(MAN_PAGES) $(COMMAND_PAGES)
 EXAMPLES := $(sort $(wildcard examples/*/*))
 
 # `make V=1` shows whole commands.
@@ -287,9 +292,23 @@ compile_commands.json: $(OUT)/flags $(SOURCES) ## write the compilation database
 	done > $@.new; printf '\n]\n' >> $@.new; mv -f $@.new $@
 
 .PHONY: install uninstall
-install: all $(MAN_PAGES) ## install program, man pages and examples below DESTDIR/PREFIX
+$(COMMAND_PAGES): $(BUILD)/man/stacker-%.1: $(OUT)/stacker
+	@mkdir -p $(@D)
+	$(call say,MAN,$@)
+	$(Q)$< manual $* > $@.scd && SOURCE_DATE_EPOCH=$(RELEASE_EPOCH) scdoc < $@.scd > $@.new && mv -f $@.new $@
+
+$(BUILD)/completion/stacker: $(OUT)/stacker
+	@mkdir -p $(@D)
+	$(Q)$< completion bash > $@.new && mv -f $@.new $@
+$(BUILD)/completion/_stacker: $(OUT)/stacker
+	@mkdir -p $(@D)
+	$(Q)$< completion zsh > $@.new && mv -f $@.new $@
+
+install: all $(ALL_PAGES) $(COMPLETIONS) ## install program, man pages, completions and examples below DESTDIR/PREFIX
 	install -D -m 0755 $(BUILD)/stacker '$(DESTDIR)$(PREFIX)/bin/stacker'
-	@set -e; for page in $(MAN_PAGES); do \
+	install -D -m 0644 $(BUILD)/completion/stacker '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stacker'
+	install -D -m 0644 $(BUILD)/completion/_stacker '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_stacker'
+	@set -e; for page in $(ALL_PAGES); do \
 		install -v -D -m 0644 "$$page" '$(DESTDIR)$(PREFIX)/share/man'/man"$${page##*.}/$${page##*/}"; \
 	done
 	@set -e; for file in $(EXAMPLES); do \
@@ -298,7 +317,8 @@ install: all $(MAN_PAGES) ## install program, man pages and examples below DESTD
 	done
 uninstall: ## remove what install put there
 	rm -f '$(DESTDIR)$(PREFIX)/bin/stacker'
-	@for page in $(MAN_PAGES); do rm -fv '$(DESTDIR)$(PREFIX)/share/man'/man"$${page##*.}/$${page##*/}"; done
+	rm -f '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stacker' '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_stacker'
+	@for page in $(ALL_PAGES); do rm -fv '$(DESTDIR)$(PREFIX)/share/man'/man"$${page##*.}/$${page##*/}"; done
 	@for file in $(EXAMPLES); do rm -fv '$(DESTDIR)$(PREFIX)/share/doc/stacker'/"$$file"; done
 	@find '$(DESTDIR)$(PREFIX)/share/doc/stacker' -depth -type d -empty -delete 2>/dev/null || true
 

@@ -44,9 +44,8 @@ static int run_clean(const struct cli *cli, const struct command *self, int argc
 	struct err e = ERR_INIT;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	/* Opening takes the lock, so no build is running on what goes away. */
-	if (build_context_open(&cli->dirs, &c, &e) < 0 ||
-	    build_context_be_alone(&c, &e) < 0 || remove_layout(&c, &e) < 0 ||
-	    remove_named(&c, cli->dirs.roots, &e) < 0 ||
+	if (build_context_open(&cli->dirs, &c, &e) < 0 || build_context_be_alone(&c, &e) < 0 ||
+	    remove_layout(&c, &e) < 0 || remove_named(&c, cli->dirs.roots, &e) < 0 ||
 	    remove_named(&c, cli->dirs.state, &e) < 0)
 		return command_failed(&e);
 	return EXIT_OK;
@@ -56,6 +55,8 @@ const struct command command_clean = {
 	.name = "clean",
 	.summary = "Removes the state directory, the layer trees and the output layout.",
 	.options = options,
-	.help = "Files of subordinate ids, which their owner cannot remove by hand, go as well.\n",
+	.help = "Files of subordinate ids, which their owner cannot remove by hand, go as well. A\n"
+		"directory that is not an OCI layout is left alone. While another stacker works on\n"
+		"them, nothing is removed. Exit status: 0 removed, 1 failed, 2 wrong usage.\n",
 	.run = run_clean,
 };

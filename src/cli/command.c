@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "util/mem.h"
@@ -12,15 +13,32 @@
 
 enum { HELP_BYTES = 64 * 1024 };
 
+enum { USAGE_WIDTH = 80, USAGE_INDENT = 8 };
+
+/* One "[-f FILE]" after the other, none of them broken. */
+static void add_wrapped(struct buf *out, const char *text, size_t column)
+{
+	while (*text) {
+		const char *end = strstr(text, " [");
+		size_t len = end ? (size_t)(end - text) : strlen(text);
+		if (column + 1 + len > USAGE_WIDTH) {
+			buf_addf(out, "\n%*s", USAGE_INDENT - 1, "");
+			column = USAGE_INDENT - 1;
+		}
+		buf_addf(out, " %.*s", (int)len, text);
+		column += 1 + len;
+		text += len + (end != NULL);
+	}
+}
+
 static void add_usage(const struct command *c, struct buf *out)
 {
 	AUTO(buf) options = BUF_INIT(HELP_BYTES);
 	opt_usage(c->options, &options);
-	buf_addf(out, "usage: stacker %s", c->name);
-	if (options.len > 0)
-		buf_addf(out, " %s", buf_text(&options));
 	if (c->args)
-		buf_addf(out, " %s", c->args);
+		buf_addf(&options, "%s%s", options.len > 0 ? " " : "", c->args);
+	buf_addf(out, "usage: stacker %s", c->name);
+	add_wrapped(out, buf_text(&options), out->len);
 	buf_add_c(out, "\n\n");
 }
 

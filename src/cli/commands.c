@@ -22,6 +22,8 @@ const struct command *const commands[] = {
 	&command_policy,
 	&command_gc,
 	&command_clean,
+	&command_completion,
+	&command_manual,
 };
 /* clang-format on */
 const size_t commands_len = ARRAY_LEN(commands);

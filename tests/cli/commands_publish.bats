@@ -138,7 +138,7 @@ start_registry() {
 		registry_pid=$!
 		registry=127.0.0.1:$port
 		for _ in $(seq 100); do
-			curl -s -o /dev/null "http://$registry/v2/" && return 0
+			(: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return 0
 			kill -0 "$registry_pid" 2>/dev/null || break
 			sleep 0.1
 		done
