@@ -68,8 +68,7 @@ static int locate(struct project_file *f, struct err *e)
 	return project_absolute(f->path, &f->absolute, e);
 }
 
-/* "dir/app.yaml" -> "dir/app.lock". */
-static char *lock_path_of(const char *path)
+char *project_lock_path(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	const char *dot = strrchr(slash ? slash : path, '.');
@@ -84,7 +83,7 @@ static int read_lock(struct project_file *f, struct err *e)
 	AUTO(buf) text = BUF_INIT(LIMIT_STACKERFILE_BYTES);
 	struct err why = ERR_INIT;
 
-	f->lock_path = lock_path_of(f->path);
+	f->lock_path = project_lock_path(f->path);
 	if (path_read_file(AT_FDCWD, f->lock_path, &text, &why) < 0) {
 		if (why.saved_errno == ENOENT)
 			return 0;

@@ -52,4 +52,7 @@ int project_read(const struct project_options *options, struct project *ret,
  * caller frees. */
 int project_absolute(const char *path, char **ret, struct err *e) WARN_UNUSED;
 
+/* The lock that belongs to a stackerfile: "dir/app.yaml" -> "dir/app.lock". The caller frees. */
+char *project_lock_path(const char *path);
+
 #endif

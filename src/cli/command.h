@@ -54,6 +54,7 @@ extern const struct command command_inspect;
 extern const struct command command_lock;
 extern const struct command command_copy;
 extern const struct command command_fetch;
+extern const struct command command_lint;
 
 /* All of them, in the order of --help (commands.c). */
 extern const struct command *const commands[];

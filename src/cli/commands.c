@@ -14,6 +14,7 @@ const struct command *const commands[] = {
 	&command_publish,
 	&command_copy,
 	&command_fetch,
+	&command_lint,
 	&command_inspect,
 	&command_grab,
 	&command_exec,

@@ -50,8 +50,9 @@ static int unpinned(const struct pin_site *site, struct err *e)
 				site->url);
 	}
 	err_at(e, &site->pos, "recipe/unpinned", "'%s' has no hash", site->url);
-	return err_hint(e, "run 'stacker lock', which pins it, or add 'hash: sha256:HEX', the "
-			   "file's, beside it");
+	err_hint(e, "run 'stacker lock', which pins it, or add 'hash: sha256:HEX', the file's, "
+		    "beside it");
+	return err_snippet(e, "hash: sha256:HEX");
 }
 
 /* A pin of the same bytes whose URL nobody uses any more. */

@@ -9,6 +9,7 @@
 #include "recipe/pin.h"
 #include "recipe/schema.h"
 #include "recipe/source.h"
+#include "recipe/stackerfile_internal.h"
 #include "recipe/value.h"
 #include "recipe/yaml_text.h"
 #include "util/limits.h"
@@ -19,7 +20,7 @@
 			       */
 #define CONFIG_KEY "config"
 
-static void recipe_image_cleanup(struct recipe_image *image)
+void recipe_image_cleanup(struct recipe_image *image)
 {
 	free(image->name);
 	recipe_source_cleanup(&image->from_source);
@@ -45,6 +46,16 @@ static void recipe_image_cleanup(struct recipe_image *image)
 	free(image->runtime_user);
 	free(image->os);
 	free(image->arch);
+}
+
+void recipe_image_forget_needs(struct recipe_image *image)
+{
+	image->from = FROM_SCRATCH;
+	recipe_source_cleanup(&image->from_source);
+	mem_free_cleanup(&image->from_image);
+	for (size_t i = 0; i < image->imports.len; i++)
+		recipe_import_cleanup(&image->imports.items[i]);
+	vec_free(&image->imports);
 }
 
 void stackerfile_cleanup(struct stackerfile *s)
@@ -122,7 +133,7 @@ static int read_prerequisites(const struct node *list, struct stackerfile *s, st
 	return 0;
 }
 
-static int read_config(const struct node *config, struct stackerfile *s, struct err *e)
+int stackerfile_read_config(const struct node *config, struct stackerfile *s, struct err *e)
 {
 	s->source_date_epoch = RECIPE_DEFAULT_EPOCH;
 	if (!config)
@@ -142,8 +153,8 @@ static int read_config(const struct node *config, struct stackerfile *s, struct 
 		     : 0;
 }
 
-static int read_image(const struct node *key, const struct node *value,
-		      const char *default_arch, struct recipe_image *image, struct err *e)
+int stackerfile_read_image(const struct node *key, const struct node *value,
+			   const char *default_arch, struct recipe_image *image, struct err *e)
 {
 	const struct node *from = NULL;
 
@@ -168,13 +179,7 @@ static int read_images(const struct node *root, const char *default_arch, struct
 		       struct err *e)
 {
 	for (size_t i = 0; i < root->len; i++) {
-		AUTO(recipe_image)
-		image = {
-			.environment = MAP_INIT(free),
-			.build_env = MAP_INIT(free),
-			.labels = MAP_INIT(free),
-			.annotations = MAP_INIT(free),
-		};
+		AUTO(recipe_image) image = RECIPE_IMAGE_INIT;
 
 		if (str_same(root->keys[i]->text, CONFIG_KEY))
 			continue;
@@ -182,7 +187,8 @@ static int read_images(const struct node *root, const char *default_arch, struct
 			return err_at(e, &root->keys[i]->pos, "recipe/too-big",
 				      "more than %d images in one stackerfile", LIMIT_IMAGES);
 		}
-		if (read_image(root->keys[i], root->items[i], default_arch, &image, e) != 0)
+		if (stackerfile_read_image(root->keys[i], root->items[i], default_arch, &image,
+					   e) != 0)
 			return -1;
 		vec_push(&s->images, image);
 		image = (struct recipe_image){0};
@@ -201,7 +207,7 @@ static int read_root(const struct node *root, const char *default_arch, struct s
 			      node_kind_name(root->kind));
 	}
 	if (root && root->kind == NODE_MAPPING) {
-		if (read_config(schema_get(root, CONFIG_KEY), s, e) != 0 ||
+		if (stackerfile_read_config(schema_get(root, CONFIG_KEY), s, e) != 0 ||
 		    read_images(root, default_arch, s, e) != 0)
 			return -1;
 	}
@@ -212,8 +218,8 @@ static int read_root(const struct node *root, const char *default_arch, struct s
 }
 
 /* Positions are those before substitution. */
-static int parse_yaml(const struct stackerfile_source *source, struct yaml_document *ret,
-		      struct err *e)
+int stackerfile_read_yaml(const struct stackerfile_source *source, struct yaml_document *ret,
+			  struct err *e)
 {
 	AUTO(buf) text = BUF_INIT(LIMIT_STACKERFILE_BYTES);
 	AUTO(text_places) places = {0};
@@ -236,7 +242,7 @@ int stackerfile_read(const struct stackerfile_source *source, struct stackerfile
 {
 	AUTO(stackerfile) s = {0};
 
-	if (parse_yaml(source, &s.document, e) != 0) {
+	if (stackerfile_read_yaml(source, &s.document, e) != 0) {
 		/* Upstream's words; keys of the top level are image names. */
 		if (str_same(e->id, "yaml/duplicate-key") && e->column == 1)
 			err_wrap(e, "duplicate layer name");
