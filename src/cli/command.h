@@ -55,6 +55,7 @@ extern const struct command command_lock;
 extern const struct command command_copy;
 extern const struct command command_fetch;
 extern const struct command command_lint;
+extern const struct command command_convert;
 
 /* All of them, in the order of --help (commands.c). */
 extern const struct command *const commands[];

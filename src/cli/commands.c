@@ -15,6 +15,7 @@ const struct command *const commands[] = {
 	&command_copy,
 	&command_fetch,
 	&command_lint,
+	&command_convert,
 	&command_inspect,
 	&command_grab,
 	&command_exec,

@@ -179,15 +179,19 @@ static bool is_user(const char *text, size_t len)
 	return true;
 }
 
+bool directive_is_user(const char *text)
+{
+	const char *colon = strchr(text, ':');
+	size_t user_len = colon ? (size_t)(colon - text) : strlen(text);
+
+	return is_user(text, user_len) && (!colon || is_user(colon + 1, strlen(colon + 1)));
+}
+
 int directive_runtime_user(const struct node *value, struct recipe_image *image, struct err *e)
 {
-	const char *colon = strchr(value->text, ':');
-	size_t user_len = colon ? (size_t)(colon - value->text) : strlen(value->text);
-
 	if (value->text[0] == '\0')
 		return 0;
-	if (is_user(value->text, user_len) &&
-	    (!colon || is_user(colon + 1, strlen(colon + 1)))) {
+	if (directive_is_user(value->text)) {
 		image->runtime_user = mem_strdup(value->text);
 		return 0;
 	}

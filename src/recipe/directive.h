@@ -36,4 +36,7 @@ directive_read directive_build_only;
 directive_read directive_compression;
 directive_read directive_normalize;
 
+/* USER or USER:GROUP, as `runtime_user` takes it. */
+bool directive_is_user(const char *text);
+
 #endif

@@ -27,10 +27,16 @@
 #define LIMIT_YAML_ALIASED_NODES 10000
 #define LIMIT_YAML_ALIASED_BYTES (1 * MIB)
 #define LIMIT_SUBSTITUTIONS 1024 /* each is one pass over the file */
+/* Dockerfiles */
+#define LIMIT_DOCKERFILE_BYTES (1 * MIB) /* its stackerfile may have no more */
+#define LIMIT_DOCKERFILE_INSTRUCTIONS 10000
+#define LIMIT_CONVERT_IMPORTS 2000     /* of one COPY; a person is to read them */
+#define LIMIT_CONVERT_LOOKS 200000     /* files of a context that are looked at for one COPY */
+#define LIMIT_CONVERT_VARIABLES 100000 /* of all images; each repeats its stage's */
 /* Evaluated recipes */
-#define LIMIT_IMAGES 4096	     /* of one build; issue-scale is 500 */
-#define LIMIT_STACKERFILES 256	     /* of one build; sorting them costs its square */
-#define LIMIT_IMAGE_NAME_BYTES 128   /* OCI tag length */
+#define LIMIT_IMAGES 4096	   /* of one build; issue-scale is 500 */
+#define LIMIT_STACKERFILES 256	   /* of one build; sorting them costs its square */
+#define LIMIT_IMAGE_NAME_BYTES 128 /* OCI tag length */
 /* Archives and layers (SEC UN19, UN26) */
 #define LIMIT_UNPACK_BYTES (16 * GIB)
 /* Of what comes out to what goes in. Layers of real images stay below 100; SEC names 1100, but
