@@ -9,6 +9,7 @@
 #include "build/image.h"
 #include "build/input.h"
 #include "build/last.h"
+#include "build/output.h"
 #include "build/remote_cache.h"
 #include "image/layout.h"
 #include "util/log.h"
@@ -16,6 +17,8 @@
 #include "util/path.h"
 #include "util/proc.h"
 #include "util/str.h"
+
+struct build_done_vec VEC_OF(struct build_done);
 
 /* The state of one build_run. */
 struct run {
@@ -41,12 +44,13 @@ static void run_cleanup(struct run *r)
 }
 
 /* In the local cache, then in the registries' whose results are accepted. */
-static int look_up_one(struct run *r, size_t i, const struct build_options *o, struct err *e)
+static int look_up_one(struct run *r, size_t i, const struct build_options *o,
+		       struct digest_set *present, struct err *e)
 {
 	const struct plan_image *image = &r->plan.images[i];
 	if (o->no_cache)
 		return 0;
-	if (cache_load(r->c, &image->digest, &r->results[i], &r->have[i], e) < 0)
+	if (cache_load_seen(r->c, &image->digest, present, &r->results[i], &r->have[i], e) < 0)
 		return -1;
 	if (r->have[i] || !o->trust_cache || image->recipe->build_only)
 		return 0;
@@ -62,12 +66,13 @@ static int look_up_one(struct run *r, size_t i, const struct build_options *o, s
 static int look_up(struct run *r, const struct build_options *o, bool *todo, struct err *e)
 {
 	AUTO_FREE bool *need = mem_zalloc(r->plan.len + 1, sizeof(bool));
+	AUTO(digest_set) present = {0};
 	for (size_t i = r->plan.len; i-- > 0;) {
 		const struct plan_image *image = &r->plan.images[i];
 		need[i] = need[i] || (image->wanted && forms_need_tar(&r->forms, i));
 		if (!need[i])
 			continue;
-		if (look_up_one(r, i, o, e) < 0)
+		if (look_up_one(r, i, o, &present, e) < 0)
 			return -1;
 		r->cached[i] = r->have[i];
 		todo[i] = !r->have[i];
@@ -151,76 +156,62 @@ static int save_remote(struct run *r, struct err *e)
 	return 0;
 }
 
-static int put_store_blob(const struct build_context *c, struct layout *out,
-			  const struct descriptor *d, struct err *e)
+/* What is published, in the order of the layout's entries. */
+struct publication {
+	struct build_done_vec reports;
+	struct strvec tags; /* what the reports borrow */
+};
+
+static void publication_cleanup(struct publication *p)
 {
-	if (layout_has_blob(out, &d->digest, d->size))
-		return 0;
-	AUTO_CLOSE int fd = -1;
-	if (store_blob_open(&c->store, &d->digest, &fd, e) < 0)
-		return -1;
-	if (layout_put_blob_fd(out, fd, &d->digest, e) == 0)
-		return 0;
-	if (e->code != ERR_MISMATCH)
-		return -1;
-	/* Removed, or every further build would stop here, too. */
-	char text[DIGEST_TEXT_MAX];
-	digest_format(&d->digest, text);
-	if (store_blob_discard(&c->store, &d->digest, e) < 0)
-		return -1;
-	err_set(e, ERR_MISMATCH, "store/damaged",
-		"blob '%s' of the store holds other bytes than its name says", text);
-	return err_hint(e, "it was removed; build again, and it is made anew");
+	vec_free(&p->reports);
+	strvec_cleanup(&p->tags);
 }
 
-static int publish(const struct run *r, const struct recipe_image *image,
-		   const struct build_done *done, struct layout *out, struct err *e)
-{
-	const struct image_result *result = done->result;
-	for (size_t j = 0; j < result->layers.len; j++)
-		if (put_store_blob(r->c, out, &result->layers.items[j].blob, e) < 0)
-			return -1;
-	if (put_store_blob(r->c, out, &result->config, e) < 0 ||
-	    put_store_blob(r->c, out, &result->manifest, e) < 0)
-		return -1;
-	bool changed = false;
-	return layout_set_tag(out, done->name, &result->manifest, image->os, image->arch,
-			      &changed, e);
-}
-
-static int publish_form(const struct run *r, size_t i, enum layer_type type, struct layout *out,
+static int publish_form(const struct run *r, size_t i, enum layer_type type, struct output *out,
 			struct build_done *done, struct err *e)
 {
 	const struct recipe_image *image = r->plan.images[i].recipe;
 	const struct form *form = form_of(&r->forms, i, type);
 	done->result = form ? &form->result : &r->results[i];
 	done->cached = form ? form->cached : r->cached[i];
-	return image->build_only ? 0 : publish(r, image, done, out, e);
+	return image->build_only ? 0 : output_put(out, done->name, image, done->result, e);
+}
+
+static int publish_image(const struct run *r, size_t i, struct output *out,
+			 struct publication *p, struct err *e)
+{
+	const struct recipe_image *image = r->plan.images[i].recipe;
+	const struct layer_types *types = &r->forms.types;
+	/* A build_only image has no form but the one that it is built in. */
+	size_t len = image->build_only ? 1 : types->len;
+	for (size_t t = 0; t < len; t++) {
+		enum layer_type type = image->build_only ? LAYER_TYPE_TAR : types->items[t];
+		AUTO_FREE char *tag = layer_type_tag(image->name, type);
+		strvec_push(&p->tags, tag);
+		struct build_done report = {.name = p->tags.items[p->tags.len - 1]};
+		if (publish_form(r, i, type, out, &report, e) < 0)
+			return -1;
+		vec_push(&p->reports, report);
+	}
+	return 0;
 }
 
 static int publish_wanted(struct run *r, void (*done)(void *ctx, const struct build_done *d),
 			  void *ctx, struct err *e)
 {
-	AUTO(layout) out = LAYOUT_INIT;
-	const struct layer_types *types = &r->forms.types;
-	if (layout_open_writable(AT_FDCWD, r->c->dirs.oci, &out, e) < 0)
+	AUTO(output) out = OUTPUT_INIT;
+	AUTO(publication) p = {0};
+	if (output_open(r->c, &out, e) < 0)
 		return -1;
-	for (size_t i = 0; i < r->plan.len; i++) {
-		const struct recipe_image *image = r->plan.images[i].recipe;
-		/* A build_only image has no form but the one that it is built in. */
-		size_t len = image->build_only ? 1 : types->len;
-		for (size_t t = 0; r->plan.images[i].wanted && t < len; t++) {
-			enum layer_type type =
-				image->build_only ? LAYER_TYPE_TAR : types->items[t];
-			AUTO_FREE char *tag = layer_type_tag(image->name, type);
-			struct build_done report = {.name = tag};
-			if (publish_form(r, i, type, &out, &report, e) < 0)
-				return -1;
-			if (done)
-				done(ctx, &report);
-		}
-	}
-	return layout_collect(&out, e);
+	for (size_t i = 0; i < r->plan.len; i++)
+		if (r->plan.images[i].wanted && publish_image(r, i, &out, &p, e) < 0)
+			return -1;
+	if (output_commit(&out, e) < 0)
+		return -1;
+	for (size_t i = 0; done && i < p.reports.len; i++)
+		done(ctx, &p.reports.items[i]);
+	return 0;
 }
 
 /* The environment is no input: a differing date there is more likely a mistake than a wish. */

@@ -320,7 +320,7 @@ int copy_image(struct build_context *c, const struct copy_options *options,
 	    (options->referrers && copy_referrers(&x, &tree, 0, e) < 0))
 		return -1;
 	/* What an earlier name held, and documents of an index that was not wanted. */
-	if (!x.to.registry && layout_collect(&x.to.layout, e) < 0)
+	if (!x.to.registry && layout_collect(&x.to.layout, NULL, e) < 0)
 		return -1;
 	*ret = x.report;
 	ret->digest = top.digest;

@@ -254,12 +254,25 @@ static int parse_entry(const struct buf *text, const char *what, const struct di
 	return parse_annotations(doc.root, what, ret, e);
 }
 
-static bool blobs_present(const struct build_context *c, const struct image_result *r)
+static bool is_present(const struct build_context *c, const struct digest *d,
+		       struct digest_set *present)
+{
+	if (present && digest_set_has(present, d))
+		return true;
+	if (!store_has(&c->store, d))
+		return false;
+	if (present)
+		digest_set_add(present, d);
+	return true;
+}
+
+static bool blobs_present(const struct build_context *c, const struct image_result *r,
+			  struct digest_set *present)
 {
 	for (size_t i = 0; i < r->layers.len; i++)
-		if (!store_has(&c->store, &r->layers.items[i].blob.digest) ||
+		if (!is_present(c, &r->layers.items[i].blob.digest, present) ||
 		    (r->layers.items[i].origin.media_type &&
-		     !store_has(&c->store, &r->layers.items[i].origin.digest)))
+		     !is_present(c, &r->layers.items[i].origin.digest, present)))
 			return false;
 	if (r->inherit_config.alg != DIGEST_NONE && !store_has(&c->store, &r->inherit_config))
 		return false;
@@ -296,8 +309,9 @@ static int check_manifest(const struct build_context *c, const struct image_resu
 	return 0;
 }
 
-int cache_load(const struct build_context *c, const struct digest *recipe,
-	       struct image_result *ret, bool *ret_hit, struct err *e)
+int cache_load_seen(const struct build_context *c, const struct digest *recipe,
+		    struct digest_set *present, struct image_result *ret, bool *ret_hit,
+		    struct err *e)
 {
 	char name[DIGEST_TEXT_MAX + 8];
 	entry_name(recipe, name);
@@ -317,7 +331,7 @@ int cache_load(const struct build_context *c, const struct digest *recipe,
 		log_warn("cache entry '%s' is unusable, building again: %s", name, why.message);
 		return 0;
 	}
-	if (!blobs_present(c, &found)) {
+	if (!blobs_present(c, &found, present)) {
 		log_debug("cache entry '%s' names blobs that the store lacks", name);
 		return 0;
 	}
@@ -329,6 +343,12 @@ int cache_load(const struct build_context *c, const struct digest *recipe,
 	found = (struct image_result){0};
 	*ret_hit = true;
 	return 0;
+}
+
+int cache_load(const struct build_context *c, const struct digest *recipe,
+	       struct image_result *ret, bool *ret_hit, struct err *e)
+{
+	return cache_load_seen(c, recipe, NULL, ret, ret_hit, e);
 }
 
 static void blob_name(const struct digest *key, char out[DIGEST_TEXT_MAX + 8])

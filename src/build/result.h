@@ -8,6 +8,7 @@
 #include "build/context.h"
 #include "image/config.h"
 #include "image/manifest.h"
+#include "util/digest_set.h"
 
 struct result_layer {
 	struct descriptor blob;
@@ -40,6 +41,11 @@ void result_chain_id(const struct digest *parent, const struct digest *diff_id,
  * with a debug message that says why). */
 int cache_load(const struct build_context *c, const struct digest *recipe,
 	       struct image_result *ret, bool *ret_hit, struct err *e) WARN_UNUSED;
+/* The same, for many: `present` remembers blobs that were found in the store, so that layers which
+ * images share are looked for once. */
+int cache_load_seen(const struct build_context *c, const struct digest *recipe,
+		    struct digest_set *present, struct image_result *ret, bool *ret_hit,
+		    struct err *e) WARN_UNUSED;
 int cache_save(const struct build_context *c, const struct image_result *r,
 	       struct err *e) WARN_UNUSED;
 /* The recipe's bytes, as "<recipe hex>.recipe.json": what a later one is compared with. */

@@ -385,18 +385,25 @@ int layout_add_untagged(struct layout *l, const struct descriptor *d, const char
 	return layout_index_add(&x, d, artifact_type) ? write_index(l, &x, e) : 0;
 }
 
-int layout_set_tag(struct layout *l, const char *tag, const struct descriptor *d,
-		   const char *os, const char *arch, bool *ret_changed, struct err *e)
+int layout_set_tags(struct layout *l, const struct layout_tag *tags, size_t len,
+		    bool *ret_changed, struct err *e)
 {
 	BUG_IF(l->lock_fd < 0);
 	AUTO(layout_index) x = {0};
 	if (read_index(l, &x, e) < 0)
 		return -1;
-	bool changed = layout_index_set_tag(&x, tag, d, os, arch);
+	bool changed = layout_index_set_tags(&x, tags, len);
 	if (changed && write_index(l, &x, e) < 0)
 		return -1;
 	*ret_changed = changed;
 	return 0;
+}
+
+int layout_set_tag(struct layout *l, const char *tag, const struct descriptor *d,
+		   const char *os, const char *arch, bool *ret_changed, struct err *e)
+{
+	const struct layout_tag one = {tag, d, os, arch};
+	return layout_set_tags(l, &one, 1, ret_changed, e);
 }
 
 int layout_tags(const struct layout *l, struct strvec *ret, struct err *e)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "image/manifest.h"
+#include "util/digest_set.h"
 
 #define OCI_REF_NAME "org.opencontainers.image.ref.name"
 
@@ -63,7 +64,16 @@ int layout_put_blob(struct layout *l, const void *bytes, size_t len, struct dige
 int layout_set_tag(struct layout *l, const char *tag, const struct descriptor *d,
 		   const char *os, const char *arch, bool *ret_changed,
 		   struct err *e) WARN_UNUSED;
-/* Removes blobs that no entry of index.json reaches. */
-int layout_collect(struct layout *l, struct err *e) WARN_UNUSED;
+/* The same for several at once: index.json is read once, and has all of them or none. */
+struct layout_tag {
+	const char *name;
+	const struct descriptor *descriptor;
+	const char *os, *arch;
+};
+int layout_set_tags(struct layout *l, const struct layout_tag *tags, size_t len,
+		    bool *ret_changed, struct err *e) WARN_UNUSED;
+/* Removes blobs that no entry of index.json reaches. `known` (may be NULL) are blobs that the
+ * caller knows to be reached: if there are no others, no document is read. */
+int layout_collect(struct layout *l, const struct digest_set *known, struct err *e) WARN_UNUSED;
 
 #endif

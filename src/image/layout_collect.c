@@ -92,21 +92,26 @@ static int reach_index(struct collector *c, struct err *e)
 	return exists ? reach_document(c, fd, "index.json", e) : 0;
 }
 
-static bool is_unreached(const struct collector *c, const char *alg, const char *name)
+static bool is_unreached(const struct collector *c, const char *text)
 {
 	struct digest d;
 	struct err ignored = ERR_INIT;
-	AUTO_FREE char *text = mem_printf("%s:%s", alg, name);
 	return digest_parse(text, &d, &ignored) == 0 && !map_has(&c->reached, text);
 }
 
-static int sweep(const struct collector *c, const char *alg, struct err *e)
+/* Calls `each` with every blob's digest as text until it returns other than 0. */
+struct visit {
+	int (*each)(void *ctx, int dir_fd, const char *name, const char *text, struct err *e);
+	void *ctx;
+};
+
+static int visit_blobs(const struct layout *l, const char *alg, const struct visit *visit,
+		       struct err *e)
 {
 	AUTO_FREE char *path = mem_printf("blobs/%s", alg);
 	AUTO_CLOSE int fd = -1;
 	struct err why = ERR_INIT;
-	if (path_open_beneath(c->layout->dir_fd, path, O_RDONLY | O_DIRECTORY, 0, &fd, &why) <
-	    0) {
+	if (path_open_beneath(l->dir_fd, path, O_RDONLY | O_DIRECTORY, 0, &fd, &why) < 0) {
 		if (why.saved_errno == ENOENT)
 			return 0;
 		*e = why;
@@ -116,19 +121,62 @@ static int sweep(const struct collector *c, const char *alg, struct err *e)
 	if (!dir)
 		return err_sys(e, "cannot list '%s'", path);
 	int dir_fd = TAKE_FD(fd); /* the DIR owns it now */
-	int failed = 0;
-	for (struct dirent *x = readdir(dir); x && !failed; x = readdir(dir)) {
-		if (is_unreached(c, alg, x->d_name) && unlinkat(dir_fd, x->d_name, 0) < 0)
-			failed = err_sys(e, "cannot remove blob '%s:%s'", alg, x->d_name);
+	int rc = 0;
+	for (struct dirent *x = readdir(dir); x && rc == 0; x = readdir(dir)) {
+		AUTO_FREE char *text = mem_printf("%s:%s", alg, x->d_name);
+		rc = visit->each(visit->ctx, dir_fd, x->d_name, text, e);
 	}
 	(void)closedir(dir);
-	return failed;
+	return rc;
 }
 
-int layout_collect(struct layout *l, struct err *e)
+static int remove_unreached(void *ctx, int dir_fd, const char *name, const char *text,
+			    struct err *e)
+{
+	if (is_unreached(ctx, text) && unlinkat(dir_fd, name, 0) < 0)
+		return err_sys(e, "cannot remove blob '%s'", text);
+	return 0;
+}
+
+struct known {
+	const struct digest_set *set;
+	bool is_all;
+};
+
+static int find_unknown(void *ctx, int dir_fd, const char *name, const char *text,
+			struct err *e)
+{
+	struct known *known = ctx;
+	struct digest d;
+	struct err ignored = ERR_INIT;
+	(void)dir_fd, (void)name, (void)e;
+	known->is_all = digest_parse(text, &d, &ignored) < 0 || digest_set_has(known->set, &d);
+	return known->is_all ? 0 : 1; /* one is enough */
+}
+
+/* Where a project has a layout for itself there is hardly ever more. */
+static int is_all_known(const struct layout *l, const struct digest_set *set, bool *ret,
+			struct err *e)
+{
+	struct known known = {.set = set, .is_all = true};
+	const struct visit visit = {find_unknown, &known};
+	if (set && (visit_blobs(l, "sha256", &visit, e) < 0 ||
+		    (known.is_all && visit_blobs(l, "sha512", &visit, e) < 0)))
+		return -1;
+	*ret = set && known.is_all;
+	return 0;
+}
+
+int layout_collect(struct layout *l, const struct digest_set *known, struct err *e)
 {
 	BUG_IF(l->lock_fd < 0);
 	AUTO(collector) c = {.layout = l, .reached = MAP_INIT(NULL)};
+	const struct visit remove = {remove_unreached, &c};
+	bool is_clean = false;
+	if (is_all_known(l, known, &is_clean, e) < 0)
+		return -1;
+	if (is_clean)
+		return 0;
 	if (reach_index(&c, e) < 0)
 		return -1;
 	for (size_t i = 0; i < c.reached.len; i++) {
@@ -137,5 +185,7 @@ int layout_collect(struct layout *l, struct err *e)
 	}
 	if (c.is_blind)
 		return 0;
-	return sweep(&c, "sha256", e) < 0 ? -1 : sweep(&c, "sha512", e);
+	if (visit_blobs(l, "sha256", &remove, e) < 0)
+		return -1;
+	return visit_blobs(l, "sha512", &remove, e);
 }

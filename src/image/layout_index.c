@@ -12,6 +12,7 @@
 #include "image/oci_json.h"
 #include "util/buf.h"
 #include "util/limits.h"
+#include "util/map.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -258,27 +259,40 @@ bool layout_index_add(struct layout_index *x, const struct descriptor *d,
 	return true;
 }
 
-bool layout_index_set_tag(struct layout_index *x, const char *tag, const struct descriptor *d,
-			  const char *os, const char *arch)
+/* The entries by tag, so that hundreds of them need not be sought one by one: the only one of its
+ * tag, or NULL if there are several. */
+static void map_tags(const struct layout_index *x, struct map *ret)
+{
+	const json_t *manifests = json_object_get(x->doc.root, "manifests");
+	for (size_t i = 0; i < x->len; i++) {
+		json_t *entry = json_array_get(manifests, i);
+		if (x->items[i].ref_name && !map_add(ret, x->items[i].ref_name, entry))
+			map_set(ret, x->items[i].ref_name, NULL);
+	}
+}
+
+bool layout_index_set_tags(struct layout_index *x, const struct layout_tag *tags, size_t len)
 {
 	json_t *manifests = json_object_get(x->doc.root, "manifests");
-	json_t *entry = entry_to_json(tag, d, os, arch);
-	size_t others = 0, same = 0;
-	for (size_t i = 0; i < json_array_size(manifests); i++) {
-		const json_t *old = json_array_get(manifests, i);
-		if (json_has_tag(old, tag)) {
-			others++;
-			same += json_equal(old, entry) != 0;
+	AUTO(map) by_tag = MAP_INIT(NULL);
+	bool changed = false;
+	map_tags(x, &by_tag);
+	for (size_t k = 0; k < len; k++) {
+		const struct layout_tag *tag = &tags[k];
+		json_t *entry = entry_to_json(tag->name, tag->descriptor, tag->os, tag->arch);
+		const json_t *old = map_get(&by_tag, tag->name);
+		if (old && json_equal(old, entry)) {
+			json_decref(entry);
+			continue;
 		}
+		bool is_there = map_has(&by_tag, tag->name);
+		for (size_t i = is_there ? json_array_size(manifests) : 0; i-- > 0;) {
+			if (json_has_tag(json_array_get(manifests, i), tag->name))
+				json_array_remove(manifests, i);
+		}
+		json_array_append_new(manifests, entry);
+		map_set(&by_tag, tag->name, entry);
+		changed = true;
 	}
-	if (others == 1 && same == 1) {
-		json_decref(entry);
-		return false;
-	}
-	for (size_t i = json_array_size(manifests); i-- > 0;) {
-		if (json_has_tag(json_array_get(manifests, i), tag))
-			json_array_remove(manifests, i);
-	}
-	json_array_append_new(manifests, entry);
-	return true;
+	return changed;
 }

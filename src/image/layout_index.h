@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "image/manifest.h"
+#include "image/layout.h"
 #include "util/json_read.h"
 #include "util/vec.h"
 
@@ -50,10 +50,10 @@ int layout_index_find_variant(const struct layout_index *x, const char *os, cons
 /* Whether the entry says nothing that contradicts os/arch. */
 bool index_entry_suits(const struct index_entry *entry, const char *os, const char *arch);
 
-/* Replaces the entries of `tag` in the document by a last one; false if it is just so already.
- * `items` are not brought up to date. Without an os the entry names no platform. */
-bool layout_index_set_tag(struct layout_index *x, const char *tag, const struct descriptor *d,
-			  const char *os, const char *arch);
+/* Replaces the entries of each tag in the document by a last one, but for those that are just so
+ * already; false if all are. `items` are not brought up to date. Without an os an entry names no
+ * platform. */
+bool layout_index_set_tags(struct layout_index *x, const struct layout_tag *tags, size_t len);
 
 /* Adds an entry without a tag; false if one of that digest is there. */
 bool layout_index_add(struct layout_index *x, const struct descriptor *d,

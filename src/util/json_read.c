@@ -14,6 +14,8 @@
 #include "util/num.h"
 #include "util/str.h"
 
+enum { FEW_KEYS = 8 };
+
 #define INTEGER_MAX ((UINT64_C(1) << 53) - 1)
 
 struct scan {
@@ -93,39 +95,57 @@ static int scan_all(struct scan *s, struct err *e)
 }
 
 /*
- * The name as Go's encoding/json compares it: ASCII case folded, and the two characters beyond
- * ASCII that fold into it (U+017F to s, U+212A to k).
+ * The next character of a name as Go's encoding/json compares it: ASCII case folded, and the two
+ * characters beyond ASCII that fold into it (U+017F to s, U+212A to k). NUL at the end.
  */
+static char next_folded(const char **at)
+{
+	char c = **at;
+
+	if (c == '\xc5' && (*at)[1] == '\xbf') {
+		*at += 2;
+		return 's';
+	}
+	if (c == '\xe2' && (*at)[1] == '\x84' && (*at)[2] == '\xaa') {
+		*at += 3;
+		return 'k';
+	}
+	*at += c != '\0';
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 static char *fold_key(const char *key)
 {
 	char *folded = mem_strdup(key);
 	char *out = folded;
 
-	for (const char *at = key; *at; at++) {
-		if (*at >= 'A' && *at <= 'Z') {
-			*out++ = (char)(*at - 'A' + 'a');
-		} else if (strncmp(at, "\xc5\xbf", 2) == 0) {
-			*out++ = 's';
-			at += 1;
-		} else if (strncmp(at, "\xe2\x84\xaa", 3) == 0) {
-			*out++ = 'k';
-			at += 2;
-		} else {
-			*out++ = *at;
-		}
-	}
-	*out = '\0';
+	do
+		*out = next_folded(&key);
+	while (*out++ != '\0');
 	return folded;
+}
+
+static bool is_same_folded(const char *a, const char *b)
+{
+	char c;
+
+	do {
+		c = next_folded(&a);
+		if (c != next_folded(&b))
+			return false;
+	} while (c != '\0');
+	return true;
 }
 
 /*
  * Members whose value maps names of the user's choice: "Path" beside "PATH" is legitimate
  * there, and no reader takes them for one another.
  */
-static bool is_free_map(const char *folded)
+static bool is_free_map(const char *key)
 {
 	static const char *const suffixes[] = {"labels",  "annotations",  "environment", "env",
 					       "volumes", "exposedports", "args"};
+	AUTO_FREE char *folded = fold_key(key);
 
 	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
 		if (str_has_suffix(folded, suffixes[i]))
@@ -134,27 +154,59 @@ static bool is_free_map(const char *folded)
 	return false;
 }
 
+/* Among few names, comparing each with each costs less than a map. */
+struct seen_keys {
+	const char *few[FEW_KEYS];
+	size_t few_len;
+	struct map many;
+};
+
+static void seen_keys_cleanup(struct seen_keys *s)
+{
+	map_cleanup(&s->many);
+}
+
+/* False if the key, or one that differs in case only, was there before. */
+static bool see_key(struct seen_keys *s, const char *key)
+{
+	for (size_t i = 0; i < s->few_len; i++)
+		if (is_same_folded(s->few[i], key))
+			return false;
+	if (s->few_len < FEW_KEYS) {
+		s->few[s->few_len++] = key;
+		return true;
+	}
+	AUTO_FREE char *folded = fold_key(key);
+
+	return map_add(&s->many, folded, NULL);
+}
+
+static bool holds_more(const json_t *value)
+{
+	return json_is_object(value) || json_is_array(value);
+}
+
 /* Recursion is bounded by LIMIT_JSON_DEPTH, which the scan has enforced. */
 static int check_keys(const json_t *value, bool free_map, const char *what, struct err *e)
 {
-	AUTO(map) seen = MAP_INIT(NULL);
+	AUTO(seen_keys) seen = {.many = MAP_INIT(NULL)};
 	const char *key;
 	json_t *member;
 
 	for (size_t i = 0; i < json_array_size(value); i++) {
-		if (check_keys(json_array_get(value, i), false, what, e) < 0)
+		const json_t *item = json_array_get(value, i);
+
+		if (holds_more(item) && check_keys(item, false, what, e) < 0)
 			return -1;
 	}
 	/* Only read, but jansson's iterator takes a mutable object. */
 	json_object_foreach((json_t *)(uintptr_t)value, key, member)
 	{
-		AUTO_FREE char *folded = fold_key(key);
-
-		if (!free_map && !map_add(&seen, folded, NULL))
+		if (!free_map && !see_key(&seen, key))
 			return err_set(e, ERR_INPUT, "json/key-collision",
 				       "%s: member '%s' is there twice, differing in case only",
 				       what, key);
-		if (check_keys(member, is_free_map(folded), what, e) < 0)
+		if (holds_more(member) && check_keys(member, is_free_map(key), what, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -59,15 +59,17 @@ bool num_parse_mode(const char *text, size_t len, uint32_t *ret)
 	return true;
 }
 
+/* A table, since a large project has a million digits of digests. 0: not a digit, else value + 1. */
 static int hex_value(char digit)
 {
-	if (digit >= '0' && digit <= '9')
-		return digit - '0';
-	if (digit >= 'a' && digit <= 'f')
-		return digit - 'a' + 10;
-	if (digit >= 'A' && digit <= 'F')
-		return digit - 'A' + 10;
-	return -1;
+	static const uint8_t values[256] = {
+		['0'] = 1,  ['1'] = 2,	['2'] = 3,  ['3'] = 4,	['4'] = 5,  ['5'] = 6,
+		['6'] = 7,  ['7'] = 8,	['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+		['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+		['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+	};
+
+	return values[(uint8_t)digit] - 1;
 }
 
 bool num_parse_hex(const char *text, size_t len, uint8_t *ret, size_t ret_len)

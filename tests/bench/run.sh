@@ -84,6 +84,9 @@ fi
 mkdir "$work/compile"
 python3 "$here/evidence.py" "$ablated" "$work/compile" >"$bench/evidence.json" || [ -s "$bench/evidence.json" ]
 
+# A large project: 500 images in a graph that is 40 deep.
+python3 "$here/many_images.py" "$stacker" >"$bench/many.jsonl" || [ -s "$bench/many.jsonl" ]
+
 jq -s . "$results" >"$bench/bench.json"
 jq -r --argjson limit "$limit_ms" '
 	def ms: . * 10 | round / 10 | tostring | . + " ms";
@@ -99,3 +102,4 @@ jq -r '"sandbox of /bin/true as \(.as): \(.sandbox_ms) ms, bubblewrap \(.bubblew
 	"\(.ratio) times (\(if .ratio <= 1.5 then "at most" else "NOT at most" end) 1.5)"' "$bench/step.jsonl"
 jq -r '"compile with evidence / without: \(.ratio) times (\(if .ratio < 1.02 then "under" else "NOT under" end) 1.02)"' \
 	"$bench/evidence.json"
+jq -r '"\(.name): \(.seconds * 1000) ms, \(.mib) MiB"' "$bench/many.jsonl"

@@ -31,13 +31,14 @@ static void change(struct layout_index *x)
 	AUTO(buf) text = BUF_INIT(2 * LIMIT_INDEX_BYTES);
 	const struct index_entry *found = NULL;
 
-	(void)layout_index_set_tag(x, "latest", &d, "linux", "amd64");
-	BUG_IF(layout_index_set_tag(x, "latest", &d, "linux", "amd64"));
+	const struct layout_tag tag = {"latest", &d, "linux", "amd64"};
+	(void)layout_index_set_tags(x, &tag, 1);
 	json_write(x->doc.root, &text);
 	if (layout_index_parse(buf_text(&text), text.len, "fuzz", &again, &e) < 0)
 		return; /* one entry or byte over a limit */
 	BUG_IF(layout_index_find_tag(&again, "latest", "fuzz", &found, &e) < 0);
 	BUG_IF(found != &again.items[again.len - 1]);
+	BUG_IF(layout_index_set_tags(&again, &tag, 1));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -194,7 +194,7 @@ static int put_image(struct layout *l, int state, struct err *e)
 	if (layout_put_blob(l, text, strlen(text), &manifest.digest, e) < 0 ||
 	    layout_set_tag(l, "app", &manifest, "linux", "amd64", &changed, e) < 0)
 		return -1;
-	return layout_collect(l, e);
+	return layout_collect(l, NULL, e);
 }
 
 static int put_blobs(int top, int state, struct err *e)

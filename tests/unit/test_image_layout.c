@@ -465,12 +465,72 @@ static void test_collect(void **state)
 	put_file(s->fd, BLOBS "/README", "not a blob");
 	tag(&l, "x", &gone);
 	tag(&l, "x", &unknown);
-	assert_int_equal(layout_collect(&l, &e), 0);
+	assert_int_equal(layout_collect(&l, NULL, &e), 0);
 	assert_false(layout_has_blob(&l, &junk, 4));
 	assert_false(layout_has_blob(&l, &gone.digest, gone.size));
 	assert_true(layout_has_blob(&l, &unknown.digest, unknown.size));
 	assert_true(layout_has_blob(&l, &part, 4));
 	assert_int_equal(count_blobs(s), 3);
+}
+
+/* All at once: those that are new, those that change, and those that stay where they are. */
+static void test_several_tags(void **state)
+{
+	struct scratch *s = *state;
+	AUTO(layout) l = open_writable(s);
+	AUTO(descriptor) a = put_document(&l, OCI_MANIFEST_TYPE, "{\"a\":1}");
+	AUTO(descriptor) b = put_document(&l, OCI_MANIFEST_TYPE, "{\"b\":1}");
+	struct err e = ERR_INIT;
+	AUTO(strvec) tags = {0};
+	bool changed = false;
+
+	tag(&l, "stays", &a);
+	tag(&l, "moves", &a);
+	const struct layout_tag wanted[] = {{"new", &b, "linux", "amd64"},
+					    {"stays", &a, "linux", "amd64"},
+					    {"moves", &b, "linux", "amd64"},
+					    {"twice", &a, "linux", "amd64"},
+					    {"twice", &b, "linux", "amd64"}};
+	assert_int_equal(layout_set_tags(&l, wanted, ARRAY_LEN(wanted), &changed, &e), 0);
+	assert_true(changed);
+	assert_int_equal(layout_tags(&l, &tags, &e), 0);
+	assert_int_equal(tags.len, 4);
+	assert_string_equal(tags.items[0], "stays");
+	assert_string_equal(tags.items[1], "new");
+	assert_string_equal(tags.items[2], "moves");
+	expect_resolved(&l, "moves", "amd64", &b.digest);
+	expect_resolved(&l, "twice", "amd64", &b.digest);
+	assert_int_equal(layout_set_tags(&l, wanted, 3, &changed, &e), 0);
+	assert_false(changed);
+	assert_int_equal(layout_set_tags(&l, NULL, 0, &changed, &e), 0);
+	assert_false(changed);
+}
+
+/* Nothing is read if all that is there is known; one blob more, and everything is looked at. */
+static void test_collect_of_what_is_known(void **state)
+{
+	struct scratch *s = *state;
+	AUTO(layout) l = open_writable(s);
+	AUTO(descriptor) odd = put_document(&l, "application/x-odd", "{\"a\":1}");
+	AUTO(descriptor) other = put_document(&l, "application/x-odd", "{\"b\":1}");
+	AUTO(digest_set) known = {0};
+	struct err e = ERR_INIT;
+
+	tag(&l, "x", &odd);
+	tag(&l, "other", &other);
+	digest_set_add(&known, &odd.digest);
+	digest_set_add(&known, &other.digest);
+	assert_int_equal(layout_collect(&l, &known, &e), 0);
+	assert_int_equal(count_blobs(s), 2);
+	struct digest junk = put_text(&l, "junk");
+	assert_int_equal(layout_collect(&l, &known, &e), 0);
+	assert_false(layout_has_blob(&l, &junk, 4));
+	assert_int_equal(count_blobs(s), 2);
+	tag(&l, "x", &other);
+	AUTO(digest_set) fewer = {0};
+	digest_set_add(&fewer, &other.digest);
+	assert_int_equal(layout_collect(&l, &fewer, &e), 0);
+	assert_false(layout_has_blob(&l, &odd.digest, odd.size));
 }
 
 /* What cannot be read might name anything. */
@@ -483,7 +543,7 @@ static void test_collect_keeps_all_when_blind(void **state)
 	struct err e = ERR_INIT;
 
 	tag(&l, "x", &odd);
-	assert_int_equal(layout_collect(&l, &e), 0);
+	assert_int_equal(layout_collect(&l, NULL, &e), 0);
 	assert_true(layout_has_blob(&l, &junk, 4));
 }
 
@@ -518,7 +578,7 @@ static _Noreturn void write_for_ever(struct scratch *s)
 		d.size = strlen(text);
 		if (layout_put_blob(&l, text, d.size, &d.digest, &e) < 0 ||
 		    layout_set_tag(&l, name, &d, "linux", "amd64", &changed, &e) < 0 ||
-		    layout_collect(&l, &e) < 0)
+		    layout_collect(&l, NULL, &e) < 0)
 			_exit(1);
 	}
 }
@@ -553,7 +613,7 @@ static void test_killed_writer(void **state)
 			else
 				assert_int_equal(layout_blob_read(&l, &d.digest, &text, &e), 0);
 		}
-		assert_int_equal(layout_collect(&l, &e), 0);
+		assert_int_equal(layout_collect(&l, NULL, &e), 0);
 		assert_true(count_blobs(s) <= 5);
 	}
 }
@@ -656,6 +716,8 @@ int main(void)
 		scratch_test(test_links_and_fifos_are_refused),
 		scratch_test(test_blobs_from_files),
 		scratch_test(test_collect),
+		scratch_test(test_collect_of_what_is_known),
+		scratch_test(test_several_tags),
 		scratch_test(test_collect_keeps_all_when_blind),
 		scratch_test(test_leftovers_are_removed),
 		scratch_test(test_killed_writer),
