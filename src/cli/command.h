@@ -46,6 +46,7 @@ extern const struct command command_clean;
 extern const struct command command_exec, command_chroot;
 extern const struct command command_publish;
 extern const struct command command_completion, command_manual;
+extern const struct command command_unpriv_setup;
 extern const struct command command_gc;
 extern const struct command command_grab;
 extern const struct command command_explain_miss;

@@ -21,6 +21,7 @@ const struct command *const commands[] = {
 	&command_exec,
 	&command_chroot,
 	&command_check,
+	&command_unpriv_setup,
 	&command_policy,
 	&command_gc,
 	&command_clean,

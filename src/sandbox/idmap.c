@@ -84,9 +84,7 @@ int idmap_subids_parse(const char *text, size_t len, const char *file, const cha
 	return 0;
 }
 
-/* The first id above all ranges of the file, so that the remedy shares none with another user;
- * lines that are none were refused before. */
-static uint64_t free_range(const char *text, size_t len)
+uint64_t idmap_subids_free(const char *text, size_t len)
 {
 	uint64_t free_first = 100000; /* SUB_UID_MIN of shadow */
 	for (size_t at = 0; at < len;) {
@@ -119,7 +117,7 @@ static int find_subids(const char *file, const char *user, uid_t uid, uint32_t *
 		return -1;
 	if (found)
 		return 0;
-	unsigned long long first = free_range(buf_text(&text), text.len);
+	unsigned long long first = idmap_subids_free(buf_text(&text), text.len);
 	err_set(e, ERR_SANDBOX, "sandbox/no-subids",
 		"'%s' gives user '%s' no range of %u subordinate ids", file, user, SUBIDS);
 	return err_hint(e,

@@ -16,4 +16,8 @@ int idmap_subids_parse(const char *text, size_t len, const char *file, const cha
 		       uint32_t uid, uint32_t count, uint32_t *ret, bool *ret_found,
 		       struct err *e) WARN_UNUSED;
 
+/* The first id above all ranges of the file, so that a new one shares none with another user;
+ * lines that are none were refused before. */
+uint64_t idmap_subids_free(const char *text, size_t len);
+
 #endif
