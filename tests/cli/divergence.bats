@@ -1,8 +1,8 @@
 # bats file_tags=user
 # The places where upstream surprises, leaks or is wrong, by their numbers in the register at the end
-# of docs/stackerfile.md: one test each of what happens here instead. Numbers that are missing stand in
-# the file of what they belong to.
+# of docs/stackerfile.md: one test each of what happens here instead. U19 and U20 are in layer_types.bats.
 
+# shellcheck disable=SC2016 # what is in single quotes is meant as it is
 load ../lib/helpers
 
 setup() { setup_work; }
@@ -386,6 +386,15 @@ layer_count() { image_manifest "$1" | jq '.layers | length'; }
 	expect_equal "$(layer_names app 1 | grep -v '/$')" file
 }
 
+@test "U21: --order-only prints the order, and builds nothing" {
+	printf 'a: {from: {type: scratch}}\n' >one.yaml
+	printf 'config: {prerequisites: [one.yaml]}\nb: {from: {type: built, tag: a}}\n' >stacker.yaml
+	run stacker build --order-only
+	expect_success
+	expect_output "0 build " "one.yaml: requires: []" "1 build " "stacker.yaml: requires: ["
+	[ ! -e oci ]
+}
+
 @test "U22: scalars keep the text that was written" {
 	cat >stacker.yaml <<-'END'
 		app:
@@ -411,6 +420,12 @@ layer_count() { image_manifest "$1" | jq '.layers | length'; }
 	END
 	stacker build
 	expect_equal "$(image_config b | jq -r '.config.Env[0]')" A=1
+}
+
+@test "U24: a dollar in a value that is substituted is a dollar" {
+	printf 'app: {from: {type: scratch}, environment: {A: "${{V}}"}}\n' >stacker.yaml
+	stacker build --substitute 'V=a$b$$c${1}'
+	expect_equal "$(image_config app | jq -r '.config.Env[0]')" 'A=a$b$$c${1}'
 }
 
 @test "U25: bases are looked up from the working directory, imports beside the stackerfile" {
@@ -468,6 +483,14 @@ x/d/file"
 	run stacker build
 	expect_exit 1
 	expect_output "[import/dest-is-directory]"
+}
+
+@test "U29: prerequisites that need each other are an error with the way round" {
+	printf 'config: {prerequisites: [two.yaml]}\na: {from: {type: scratch}}\n' >stacker.yaml
+	printf 'config: {prerequisites: [stacker.yaml]}\nb: {from: {type: scratch}}\n' >two.yaml
+	run stacker build
+	expect_exit 1
+	expect_output "two.yaml" "stacker.yaml" "[recipe/prerequisite-cycle]"
 }
 
 @test "U30: wrong types are errors, never a crash" {
@@ -539,10 +562,10 @@ x/d/file"
 		    echo ran-once
 		    echo x >/stacker/oci-labels/l
 	END
-	run stacker build
+	run stacker build --layer-type tar --layer-type squashfs
 	expect_success
 	expect_equal "$(grep -c 'app: ran-once' <<<"$output")" 1
-	expect_equal "$(image_config app | jq -r .config.Labels.l)" x
+	expect_equal "$(image_config app | jq -r .config.Labels.l) $(image_config app-squashfs | jq -r .config.Labels.l)" "x x"
 }
 
 @test "U35: imports keep setuid bits and directories' modes; stacker:// attributes and links too" {
