@@ -23,7 +23,7 @@ RUN_DEBS := uidmap ca-certificates squashfs-tools-ng erofs-utils
 TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static procps openssl bzip2 xz-utils zstd zip passwd util-linux libdeflate-dev \
 	cryptsetup-bin apache2-utils docker-registry zsh squashfs-tools
 DEV_DEBS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck bubblewrap \
-	qemu-user-static gcc-aarch64-linux-gnu gcc-s390x-linux-gnu
+	qemu-user-static gcc-aarch64-linux-gnu gcc-s390x-linux-gnu e2fsprogs xfsprogs btrfs-progs faketime
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wformat=2 -Wundef -Wcast-qual -Wswitch-enum -Wno-sign-conversion -Werror
@@ -48,7 +48,7 @@ $(error MODE=$(MODE) is not one of release, debug, asan, fuzz, cov)
 endif
 
 # Goals that need no compiler, or that install it first, must work on a bare machine.
-NO_COMPILE_GOALS := deps deps-dev help clean demo check security toolchains vectors-variants vectors-cross asan fuzz cov bench check-layers format-check uninstall
+NO_COMPILE_GOALS := deps deps-dev help clean demo check security toolchains vectors-variants vectors-cross invariance asan fuzz cov bench check-layers format-check uninstall
 ifneq ($(filter-out $(NO_COMPILE_GOALS),$(or $(MAKECMDGOALS),all)),)
 PKG_MISSING := $(shell $(PKG_CONFIG) --print-errors --exists $(PACKAGES) 2>&1 || echo missing)
 ifneq ($(PKG_MISSING),)
@@ -246,6 +246,11 @@ vectors-variants: deps-dev ## check them with gcc and clang, -O0 and -O3, and sa
 	@MAKE='$(MAKE)' ./tests/lib/vectors.sh '$(BUILD)' variants
 vectors-cross: deps-dev ## check them compiled for arm64 and s390x (big-endian), emulated
 	@MAKE='$(MAKE)' ./tests/lib/vectors.sh '$(BUILD)' cross arm64 s390x
+
+# 20 minutes: builds stacker five times, and GNU hello in every cell.
+.PHONY: invariance
+invariance: deps-dev demo ## build the examples under all pairs of conditions; one digest each
+	@MAKE='$(MAKE)' ./tests/invariance/run.sh '$(BUILD)'
 
 .PHONY: cli-tools
 cli-tools: $(OUT)/stacker $(PROBE_BINARIES)
