@@ -20,7 +20,7 @@ PACKAGES := libseccomp libcap libarchive libcrypto yaml-0.1 libcurl jansson zlib
 BUILD_DEBS := gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libarchive-dev libssl-dev \
 	libyaml-dev libcurl4-openssl-dev libjansson-dev zlib1g-dev libzstd-dev liblzma-dev scdoc
 RUN_DEBS := uidmap ca-certificates squashfs-tools-ng erofs-utils
-TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 busybox-static procps openssl bzip2 xz-utils zstd zip passwd util-linux libdeflate-dev \
+TEST_DEBS := libcmocka-dev bats skopeo umoci jq python3 python3-jsonschema python3-yaml busybox-static procps openssl bzip2 xz-utils zstd zip passwd util-linux libdeflate-dev \
 	cryptsetup-bin apache2-utils docker-registry zsh squashfs-tools
 DEV_DEBS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck bubblewrap \
 	qemu-user-static gcc-aarch64-linux-gnu gcc-s390x-linux-gnu e2fsprogs xfsprogs btrfs-progs faketime

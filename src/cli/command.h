@@ -41,6 +41,7 @@ extern const struct command command_build;
 extern const struct command command_recursive_build;
 extern const struct command command_verify;
 extern const struct command command_eval;
+extern const struct command command_schema;
 extern const struct command command_check;
 extern const struct command command_clean;
 extern const struct command command_exec, command_chroot;

@@ -9,6 +9,7 @@ const struct command *const commands[] = {
 	&command_recursive_build,
 	&command_verify,
 	&command_eval,
+	&command_schema,
 	&command_lock,
 	&command_explain_miss,
 	&command_publish,

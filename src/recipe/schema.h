@@ -21,6 +21,30 @@ enum schema_scope {
 	SCHEMA_PIN,	/* a map in `pins` there */
 };
 
+/* What a scalar, or an item of a list or a map, holds. */
+enum schema_value {
+	SCHEMA_TEXT,
+	SCHEMA_FLAG,
+	SCHEMA_NUMBER,
+	SCHEMA_OCTAL,
+	SCHEMA_TEXT_OR_MAP, /* items of a list: texts, or maps of the inner scope */
+	SCHEMA_ANYTHING,
+};
+
+/* What the table says of one directive, for what describes the format to others. */
+struct schema_entry {
+	enum schema_scope scope;
+	const char *name;
+	bool may_be_scalar, may_be_list, may_be_map;
+	bool refused; /* always, unless it is empty */
+	enum schema_value value;
+	bool has_inner; /* the map, or the maps in the list, are of a scope of their own */
+	enum schema_scope inner;
+	const char *about;
+};
+size_t schema_entries(void);
+struct schema_entry schema_entry(size_t index);
+
 /* Checks the keys of `map` (which must be a mapping, else "recipe/wrong-type"): known, working,
  * and of the right shape. A null value counts as absent and passes. Errors, at the key:
  * "recipe/unknown-directive", "recipe/not-hermetic"; at the value:
