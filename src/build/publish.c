@@ -7,6 +7,7 @@
 
 #include "build/annotation.h"
 #include "build/copy.h"
+#include "build/form.h"
 #include "build/project.h"
 #include "image/layout.h"
 #include "util/limits.h"
@@ -23,10 +24,13 @@ struct publishing {
 	const struct publish_options *options;
 	struct plan plan;
 	struct layout layout;
+	struct forms forms[2]; /* of the types that are not tar: with dm-verity, and without */
 };
 
 static void publishing_cleanup(struct publishing *p)
 {
+	for (size_t i = 0; i < ARRAY_LEN(p->forms); i++)
+		forms_cleanup(&p->forms[i]);
 	plan_cleanup(&p->plan);
 	layout_cleanup(&p->layout);
 }
@@ -128,14 +132,34 @@ static int stale(const struct plan_image *image, const char *why, struct err *e)
 	return err_hint(e, "build it first; --force publishes what is there");
 }
 
+/* By the recipe: that of the tar image, or of its conversion, with dm-verity or without. */
+static bool is_current(const struct publishing *p, const struct plan_image *image,
+		       const char *type, const char *claimed)
+{
+	size_t index = (size_t)(image - p->plan.images);
+	char recipe[DIGEST_TEXT_MAX];
+	digest_format(&image->digest, recipe);
+	if (str_same(type, "tar"))
+		return str_same(claimed, recipe);
+	for (size_t i = 0; i < ARRAY_LEN(p->forms); i++)
+		for (size_t t = 0; t < p->forms[i].types.len; t++) {
+			enum layer_type have = p->forms[i].types.items[t];
+			if (!str_same(layer_type_name(have), type))
+				continue;
+			digest_format(&form_of(&p->forms[i], index, have)->recipe, recipe);
+			if (str_same(claimed, recipe))
+				return true;
+		}
+	return false;
+}
+
 /* Whether the layout holds what the stackerfile says now. */
 static int check_current(const struct publishing *p, const struct plan_image *image,
-			 const char *tag, struct err *e)
+			 const char *type, const char *tag, struct err *e)
 {
 	AUTO(descriptor) d = {0};
 	AUTO(buf) text = BUF_INIT(LIMIT_MANIFEST_BYTES);
 	AUTO(manifest) m = {0};
-	char recipe[DIGEST_TEXT_MAX];
 	if (layout_resolve(&p->layout, tag, NULL, NULL, &d, e) < 0) {
 		if (str_same(e->id, "layout/no-such-tag"))
 			err_recode(e, ERR_INPUT, "publish/not-built");
@@ -147,10 +171,9 @@ static int check_current(const struct publishing *p, const struct plan_image *im
 	    manifest_parse(buf_text(&text), text.len, tag, &m, e) < 0)
 		return -1;
 	const char *claimed = annotation_recipe(&m.annotations);
-	digest_format(&image->digest, recipe);
 	if (!claimed)
 		return stale(image, "does not say what it was made from", e);
-	return str_same(claimed, recipe)
+	return is_current(p, image, type, claimed)
 		       ? 0
 		       : stale(image, "is not what the stackerfile says any more", e);
 }
@@ -193,7 +216,7 @@ static int visit(const struct publishing *p, const struct plan_image *image, con
 			tell(p, PUBLISH_WOULD, image, what.dest, NULL);
 		return 0;
 	}
-	return pass == PASS_CHECK ? check_current(p, image, what.from_tag, e)
+	return pass == PASS_CHECK ? check_current(p, image, type, what.from_tag, e)
 				  : copy(p, image, &what, e);
 }
 
@@ -229,11 +252,32 @@ static int visit_all(const struct publishing *p, enum pass pass, struct err *e)
 	return 0;
 }
 
+/* The recipes of conversions name the tools that make them, which have to be here for that. */
+static int open_forms(struct publishing *p, struct err *e)
+{
+	const struct publish_options *o = p->options;
+	AUTO(strvec) names = {0};
+	for (size_t i = 0; i < o->layer_types_len; i++)
+		if (!str_same(o->layer_types[i], "tar"))
+			strvec_push(&names, o->layer_types[i]);
+	/* They are asked for their versions in a worker. */
+	if (names.len > 0 && sandbox_idmap_find(&p->c->idmap, e) < 0)
+		return -1;
+	for (size_t i = 0; names.len > 0 && i < ARRAY_LEN(p->forms); i++) {
+		struct layer_types types = {0};
+		if (layer_types_add(&types, &names, i > 0, e) < 0 ||
+		    forms_open(&p->forms[i], p->c, &p->plan, &types, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int publish_run(struct build_context *c, const struct publish_options *options, struct err *e)
 {
 	AUTO(publishing)
 	p = {.c = c, .options = options, .plan = PLAN_INIT, .layout = LAYOUT_INIT};
 	if (check_options(options, e) < 0 || plan_make(c, &options->plan, &p.plan, e) < 0 ||
+	    (!options->show_only && !options->force && open_forms(&p, e) < 0) ||
 	    (!options->show_only && layout_open(AT_FDCWD, c->dirs.oci, &p.layout, e) < 0) ||
 	    visit_all(&p, PASS_CHECK, e) < 0)
 		return -1;

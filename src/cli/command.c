@@ -118,6 +118,15 @@ int command_print_buf(const struct buf *b, struct err *e)
 	return command_print(buf_text(b), b->len, e);
 }
 
+/* One line that changes on a terminal; with --progress, lines elsewhere. */
+static void show_line(const struct cli *cli, const char *line)
+{
+	if (cli->terminal)
+		log_status(line);
+	else if (cli->progress)
+		log_note("%s", line);
+}
+
 static void show_fetch(void *ctx, const struct fetch_progress *p)
 {
 	const struct cli *cli = ctx;
@@ -135,8 +144,8 @@ static void show_fetch(void *ctx, const struct fetch_progress *p)
 	if (p->done == p->total) {
 		log_status(NULL);
 		log_note("fetched %zu inputs, %s", p->total, bytes);
-	} else if (cli->terminal) {
-		log_status(line);
+	} else {
+		show_line(cli, line);
 	}
 }
 
@@ -150,7 +159,10 @@ static void show_transfer(void *ctx, const struct registry_progress *p)
 	num_format_size(p->bytes_expected, expected);
 	snprintf(line, sizeof(line), "transferring blobs: %zu of %zu, %s of %s", p->done,
 		 p->total, bytes, expected);
-	log_status(cli->terminal && p->done < p->total ? line : NULL);
+	if (p->done < p->total)
+		show_line(cli, line);
+	else
+		log_status(NULL);
 }
 
 /* The user's own environment goes to credential helpers; nothing else looks into it. */

@@ -334,3 +334,21 @@ sha() { sha256sum <"$1" | cut -d' ' -f1; }
 	unpack_image app app
 	[ -x app/usr/bin/tool ] && [ ! -e app/bin ]
 }
+
+@test "upstream log: progress of downloads with --progress, none without a terminal or with --no-progress" {
+	mkdir srv
+	head -c 200000 /dev/urandom >srv/file
+	start_fault_server srv
+	printf 'app: {from: {type: scratch}, imports: [{path: "%s", hash: %s, dest: /}]}\n' "$URL/slow/file" "$(sha srv/file)" >stacker.yaml
+	run stacker --progress build
+	expect_success
+	expect_output "fetching inputs: 0 of 1, "
+	for flags in "" --no-progress; do
+		rm -rf .stacker
+		# shellcheck disable=SC2086 # none is no argument
+		run stacker $flags build
+		expect_success
+		refute_output "fetching inputs"
+		expect_output "fetched 1 inputs"
+	done
+}

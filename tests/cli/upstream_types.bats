@@ -78,3 +78,15 @@ unpack_squashfs() {
 	unpack_squashfs through-squashfs 2 through
 	[ -e through/usr/lib/new ] && [ ! -L through/lib ] && [ ! -e through/lib ]
 }
+
+@test "upstream publish: several types, each under the tag of its own" {
+	write_stackerfile <<-'END'
+		app: {from: {type: built, tag: base}, run: touch /x}
+	END
+	stacker build "${BOTH[@]}"
+	run stacker publish --url oci:out --tag v1 "${BOTH[@]}"
+	expect_success
+	expect_equal "$(tags_of out)" "app_v1 app_v1-squashfs"
+	expect_equal "$(jq -r '.manifests[].digest' out/index.json)" "$(image_digest app)
+$(image_digest app-squashfs)"
+}
