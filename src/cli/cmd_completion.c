@@ -8,43 +8,49 @@ enum { TEXT_BYTES = 1024 * 1024 };
 
 static const struct opt no_options[] = {{0}};
 
-static int run_completion(const struct cli *cli, const struct command *self, int argc,
-			  char **argv)
+/* Prints the text for the one argument; `add` is false if there is none for it. */
+static int print_for(const struct command *self, int argc, char **argv,
+		     bool (*add)(const char *what, struct buf *out), const char *complaint)
 {
 	AUTO(buf) out = BUF_INIT(TEXT_BYTES);
 	struct command_args args;
 	struct err e = ERR_INIT;
 	int status = command_options(self, argc, argv, NULL, &args);
-	(void)cli;
 	if (status >= 0)
 		return status;
-	if (args.len == 1 && str_same(args.items[0], "bash"))
-		completion_bash(&out);
-	else if (args.len == 1 && str_same(args.items[0], "zsh"))
-		completion_zsh(&out);
-	else
-		return command_usage_error(self, "say for which shell: bash or zsh");
+	if (args.len != 1 || !add(args.items[0], &out))
+		return command_usage_error(self, "%s", complaint);
 	return command_print_buf(&out, &e) < 0 ? command_failed(&e) : EXIT_OK;
+}
+
+static bool add_completion(const char *shell, struct buf *out)
+{
+	if (str_same(shell, "bash"))
+		completion_bash(out);
+	else if (str_same(shell, "zsh"))
+		completion_zsh(out);
+	return out->len > 0;
+}
+
+static int run_completion(const struct cli *cli, const struct command *self, int argc,
+			  char **argv)
+{
+	(void)cli;
+	return print_for(self, argc, argv, add_completion, "say for which shell: bash or zsh");
+}
+
+static bool add_page(const char *name, struct buf *out)
+{
+	for (size_t i = 0; i < commands_len; i++)
+		if (str_same(commands[i]->name, name))
+			manual_page(commands[i], out);
+	return out->len > 0;
 }
 
 static int run_manual(const struct cli *cli, const struct command *self, int argc, char **argv)
 {
-	AUTO(buf) out = BUF_INIT(TEXT_BYTES);
-	struct command_args args;
-	struct err e = ERR_INIT;
-	int status = command_options(self, argc, argv, NULL, &args);
 	(void)cli;
-	if (status >= 0)
-		return status;
-	if (args.len != 1)
-		return command_usage_error(self, "say which command's");
-	for (size_t i = 0; i < commands_len; i++) {
-		if (!str_same(commands[i]->name, args.items[0]))
-			continue;
-		manual_page(commands[i], &out);
-		return command_print_buf(&out, &e) < 0 ? command_failed(&e) : EXIT_OK;
-	}
-	return command_usage_error(self, "there is no command '%s'", args.items[0]);
+	return print_for(self, argc, argv, add_page, "say the page of which command");
 }
 
 const struct command command_completion = {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/mem.h"
 #include "util/str.h"
 
 enum {
@@ -88,9 +89,16 @@ static enum opt_outcome unknown(const struct opt *options, const char *given, st
 	size_t len = count(options);
 	for (size_t i = 0; i < len; i++)
 		names[i] = options[i].name;
+	AUTO_FREE char *name = mem_strndup(given, strcspn(given, "="));
+	bool is_long = str_has_prefix(name, "--");
+	for (size_t i = 0; is_long && i < len; i++) {
+		if (!str_same(name + 2, names[i]))
+			continue;
+		err_set(e, ERR_USAGE, "cli/usage", "option '%s' takes no value", name);
+		return OPT_WRONG;
+	}
 	err_set(e, ERR_USAGE, "cli/usage", "unknown option '%s'", given);
-	const char *near =
-		str_has_prefix(given, "--") ? str_nearest(given + 2, names, len) : NULL;
+	const char *near = is_long ? str_nearest(name + 2, names, len) : NULL;
 	if (near)
 		err_hint(e, "did you mean '--%s'?", near);
 	return OPT_WRONG;
