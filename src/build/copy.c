@@ -162,6 +162,19 @@ static int put_into_layout(struct copying *x, const struct descriptor_vec *list,
 	return 0;
 }
 
+static int push_blobs(struct copying *x, const struct registry_descriptor *blobs, size_t len,
+		      struct err *e)
+{
+	struct registry_push_report report;
+	if (registry_push_blobs(x->to.registry, blobs, len, x->store, NULL, &report, e) < 0)
+		return -1;
+	x->report.pushed.pushed += report.pushed;
+	x->report.pushed.mounted += report.mounted;
+	x->report.pushed.present += report.present;
+	x->report.pushed.bytes += report.bytes;
+	return 0;
+}
+
 /* Only what the destination neither has nor can take from where it is goes through here. */
 static int between_registries(struct copying *x, const struct registry_descriptor *blobs,
 			      size_t len, struct err *e)
@@ -181,8 +194,7 @@ static int between_registries(struct copying *x, const struct registry_descripto
 	}
 	if (registry_fetch_blobs(x->from.registry, missing, missing_len, x->store, e) < 0)
 		return -1;
-	return registry_push_blobs(x->to.registry, missing, missing_len, x->store, NULL,
-				   &x->report.pushed, e);
+	return push_blobs(x, missing, missing_len, e);
 }
 
 static int copy_blobs(struct copying *x, const struct remote_tree *tree, struct err *e)
@@ -195,8 +207,7 @@ static int copy_blobs(struct copying *x, const struct remote_tree *tree, struct 
 		return registry_fetch_blobs(x->from.registry, blobs, len, x->store, e);
 	if (x->from.registry)
 		return between_registries(x, blobs, len, e);
-	return registry_push_blobs(x->to.registry, blobs, len, x->store, NULL,
-				   &x->report.pushed, e);
+	return push_blobs(x, blobs, len, e);
 }
 
 static int name_in_layout(struct copying *x, const struct descriptor *top, const char *tag,

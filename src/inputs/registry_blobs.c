@@ -232,10 +232,7 @@ int registry_push_blobs(struct registry *r, const struct registry_descriptor *bl
 
 	if (transfer(&b, calls, e) < 0)
 		return -1;
-	ret->pushed += report.pushed;
-	ret->mounted += report.mounted;
-	ret->present += report.present;
-	ret->bytes += report.bytes;
+	*ret = report;
 	return 0;
 }
 

@@ -164,6 +164,8 @@ static int judge(struct registry_exchange *x)
 			      "the registry cannot continue a blob (416)");
 		return -1;
 	}
+	if (status == 401 && !x->left_origin && !x->to_token_service)
+		return registry_auth_refused(x->lane, &x->fail);
 	if (status == 401 || status == 403)
 		return registry_exchange_unexpected(x, "to us");
 	if (!is_busy(status))

@@ -133,6 +133,8 @@ char *registry_auth_field(struct registry_lane *lane, const char *scope, uint64_
 /* After a 401: gets what will be accepted. `challenges` is all of WWW-Authenticate. */
 int registry_auth_renew(struct registry_lane *lane, const char *scope, const char *challenges,
 			uint64_t number, struct registry_failure *f) WARN_UNUSED;
+/* A 401 to what was all there is to show. */
+int registry_auth_refused(const struct registry_lane *lane, struct registry_failure *f);
 void registry_auth_wipe(char **text);
 void registry_auth_cleanup(struct registry_auth *a);
 /* What a token service answers. False if there is no usable token in it. */

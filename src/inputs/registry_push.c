@@ -86,13 +86,6 @@ static char *final_url(const struct push *p)
 	return buf_take(&url);
 }
 
-static const char *algorithm_query(const struct push *p, char separator)
-{
-	if (!str_has_prefix(p->q->ref, "sha512:"))
-		return "";
-	return separator == '?' ? "?digest-algorithm=sha512" : "&digest-algorithm=sha512";
-}
-
 /* A 202: the upload is open. */
 static int take_upload(struct push *p)
 {
@@ -128,10 +121,8 @@ static int open_upload(struct push *p, bool *ret_done)
 	struct registry_exchange *x = begin(p, "POST");
 	bool single = p->q->size <= SINGLE_POST_BYTES;
 	AUTO_FREE char *url =
-		single ? registry_url(p->lane->fetcher, "blobs/uploads/?digest=%s%s", p->q->ref,
-				      algorithm_query(p, '&'))
-		       : registry_url(p->lane->fetcher, "blobs/uploads/%s",
-				      algorithm_query(p, '?'));
+		single ? registry_url(p->lane->fetcher, "blobs/uploads/?digest=%s", p->q->ref)
+		       : registry_url(p->lane->fetcher, "blobs/uploads/");
 
 	if (single)
 		set_body(p, 0, p->q->size);

@@ -112,7 +112,7 @@ static bool has_password(const struct credential *c)
 	return c->username && c->password;
 }
 
-static int refuse(const struct registry_lane *lane, struct registry_failure *f)
+int registry_auth_refused(const struct registry_lane *lane, struct registry_failure *f)
 {
 	const struct credential *c = &lane->fetcher->config->credential;
 
@@ -341,7 +341,7 @@ static int learn_basic(struct registry_lane *lane, struct registry_failure *f)
 	struct registry_auth *a = &lane->fetcher->auth;
 
 	if (a->scheme == REGISTRY_BASIC || !has_password(&lane->fetcher->config->credential))
-		return refuse(lane, f);
+		return registry_auth_refused(lane, f);
 	if (check_exposure(lane, f) < 0)
 		return -1;
 	a->scheme = REGISTRY_BASIC;
