@@ -5,6 +5,7 @@
 #include "inputs/reference.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "util/limits.h"
 #include "util/mem.h"
@@ -131,10 +132,11 @@ static bool is_host(const char *text)
 	return true;
 }
 
-/* What makes the first component a host, by the rule that every client has. */
+/* What makes the first component a host, by the rule that every client has, but for names whose
+ * only sign is an upper-case letter, which they lose. */
 static bool looks_like_host(const char *text)
 {
-	return strpbrk(text, ".:" UPPER) || str_same(text, "localhost");
+	return strpbrk(text, ".:") || strcasecmp(text, "localhost") == 0;
 }
 
 static char *lower(const char *text, size_t len)
