@@ -14,20 +14,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "build/roots.h"
+#include "build/fs_work.h"
 #include "image/erofs.h"
 #include "image/layer.h"
 #include "image/verity.h"
-#include "sandbox/tool.h"
 #include "util/limits.h"
 #include "util/mem.h"
 #include "util/num.h"
 #include "util/path.h"
 #include "util/str.h"
 
-/* Large compressors and wide trees; 16 GiB are read and compressed in less than that. */
-#define TOOL_MEMORY_BYTES (4 * GIB)
-enum { TOOL_TIME_MS = 60 * 60 * 1000, PROBE_TIME_MS = 30 * 1000 };
+enum { PROBE_TIME_MS = 30 * 1000 };
 
 struct maker {
 	const char *program;
@@ -45,19 +42,6 @@ static const struct maker makers[LAYER_TYPES] = {
 	[LAYER_TYPE_EROFS] = {"mkfs.erofs", "erofs-utils", "fsck.erofs", {"liblz4.so"}},
 };
 
-static struct sandbox_tool tool_of(const struct build_context *c, const struct maker *m)
-{
-	return (struct sandbox_tool){.idmap = &c->idmap,
-				     .policy = &c->policy,
-				     .program = m->program,
-				     .package = m->package,
-				     .in_fd = -1,
-				     .out_fd = -1,
-				     .memory_bytes = TOOL_MEMORY_BYTES,
-				     .file_bytes = LIMIT_UNPACK_BYTES,
-				     .time_limit_ms = TOOL_TIME_MS};
-}
-
 /* The versions. */
 
 static int print_version(const struct build_context *c, const struct maker *m, struct buf *out,
@@ -65,7 +49,7 @@ static int print_version(const struct build_context *c, const struct maker *m, s
 {
 	const char *const argv[] = {m->version_program, "-V", NULL};
 	const char *const env[] = {"LC_ALL=C", NULL};
-	struct sandbox_tool t = tool_of(c, m);
+	struct sandbox_tool t = fs_tool(c, m->program, m->package);
 	AUTO(buf) output = BUF_INIT(SANDBOX_TOOL_OUTPUT_BYTES);
 	t.program = m->version_program;
 	t.argv = argv;
@@ -105,7 +89,7 @@ static int print_libraries(const struct build_context *c, const struct maker *m,
 {
 	const char *const argv[] = {m->program, NULL};
 	const char *const env[] = {"LC_ALL=C", "LD_TRACE_LOADED_OBJECTS=1", NULL};
-	struct sandbox_tool t = tool_of(c, m);
+	struct sandbox_tool t = fs_tool(c, m->program, m->package);
 	AUTO(buf) output = BUF_INIT(SANDBOX_TOOL_OUTPUT_BYTES);
 	t.argv = argv;
 	t.env = env;
@@ -131,28 +115,7 @@ int fs_image_tool(const struct build_context *c, enum layer_type type, char **re
 	return 0;
 }
 
-/* The making. `work` is a directory of container root's, for what a tool writes. */
-
-struct work {
-	char name[ROOTS_NAME_MAX];
-	int fd;
-};
-
-static void work_cleanup(struct work *w)
-{
-	mem_close_cleanup(&w->fd);
-}
-
-static int work_open(struct build_context *c, struct work *w, struct err *e)
-{
-	roots_work_name(c, w->name);
-	if (path_make_dir(c->roots_fd, w->name, 0755, &w->fd, e) < 0)
-		return -1;
-	if (c->idmap.uid_first != geteuid() &&
-	    fchown(w->fd, c->idmap.uid_first, c->idmap.gid_first) < 0)
-		return err_sys(e, "cannot give '%s' to the sandbox", w->name);
-	return 0;
-}
+/* The making. */
 
 struct pack_tree {
 	const char *tree;
@@ -251,7 +214,8 @@ static int run_maker(struct build_context *c, const struct fs_image_options *o, 
 	const struct sandbox_bind out = {.fd = out_fd, .name = "out"};
 	AUTO_FREE char *epoch = mem_printf("SOURCE_DATE_EPOCH=%" PRId64, o->epoch_s);
 	const char *const env[] = {"LC_ALL=C", "TZ=UTC", epoch, NULL};
-	struct sandbox_tool t = tool_of(c, &makers[o->type]);
+	const struct maker *m = &makers[o->type];
+	struct sandbox_tool t = fs_tool(c, m->program, m->package);
 	t.env = env;
 	t.binds = &out;
 	t.binds_len = 1;
@@ -324,11 +288,10 @@ static int take_image(struct build_context *c, const struct fs_image_options *o,
 int fs_image_make(struct build_context *c, const struct fs_image_options *o,
 		  struct descriptor *ret, struct err *e)
 {
-	AUTO(work) w = {.fd = -1};
+	AUTO(fs_work) w = FS_WORK_INIT;
 	BUG_IF(o->type == LAYER_TYPE_TAR);
-	if (work_open(c, &w, e) < 0 || run_maker(c, o, w.fd, e) < 0 ||
+	if (fs_work_open(c, &w, e) < 0 || run_maker(c, o, w.fd, e) < 0 ||
 	    take_image(c, o, w.fd, ret, e) < 0)
 		return -1;
-	/* Hostile files were read to make what is in there. */
-	return build_remove_hostile(c, c->roots_fd, w.name, e);
+	return fs_work_remove(c, &w, e);
 }

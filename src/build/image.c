@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "build/annotation.h"
+#include "build/fs_base.h"
 #include "build/job.h"
 #include "build/remote.h"
 #include "build/roots.h"
@@ -122,6 +123,23 @@ static int read_base(struct build_context *c, const struct recipe_image *r,
 	return 0;
 }
 
+static int add_base_layer(struct build_context *c, const struct descriptor *d,
+			  const struct digest *diff_id, struct image_result *ret, struct err *e)
+{
+	struct result_layer layer = {0};
+	if (layer_fs_of(d->media_type) == LAYER_FS_NONE) {
+		layer.blob = descriptor_copy(d);
+		layer.diff_id = *diff_id;
+	} else if (!digest_eq(&d->digest, diff_id)) {
+		return err_set(e, ERR_MISMATCH, "image/fs-diff-id",
+			       "the diff_id of a %s layer is not its digest", d->media_type);
+	} else if (fs_base_convert(c, d, &ret->layers, &layer, e) < 0) {
+		return -1;
+	}
+	add_layer(ret, layer);
+	return 0;
+}
+
 /* Copies the base's manifest, config and layers into the store, every blob hash-checked. */
 static int take_base(struct build_context *c, const struct recipe_image *r,
 		     const struct layout *layout, const struct descriptor *found,
@@ -133,10 +151,9 @@ static int take_base(struct build_context *c, const struct recipe_image *r,
 		return err_locate(e, &r->pos);
 	for (size_t i = 0; i < manifest.layers.len; i++) {
 		struct descriptor *d = &manifest.layers.items[i];
-		if (take_blob(c, layout, d, e) < 0)
+		if (take_blob(c, layout, d, e) < 0 ||
+		    add_base_layer(c, d, &config.diff_ids.items[i], ret, e) < 0)
 			return err_locate(e, &r->pos);
-		add_layer(ret, (struct result_layer){.blob = descriptor_copy(d),
-						     .diff_id = config.diff_ids.items[i]});
 	}
 	/* What is handed on in our name is proved to be what it claims, even if nothing here
 	 * looks into it: unpacking checks the layers' form and diff_ids (SEC UN22). */
@@ -311,6 +328,9 @@ static int write_config(struct build_context *c, const struct plan_image *image,
 	     image_config_parse(buf_text(&base), base.len, "inherited config", &config, e) < 0))
 		return -1;
 	int64_t epoch_s = image->file->stackerfile.source_date_epoch;
+	/* Those of a base of file system images are not those of the tar layers made of it. */
+	for (size_t i = 0; i < config.diff_ids.len && i < ret->layers.len; i++)
+		config.diff_ids.items[i] = ret->layers.items[i].diff_id;
 	for (size_t i = config.diff_ids.len; i < ret->layers.len; i++)
 		image_config_add_layer(&config, &ret->layers.items[i].diff_id,
 				       ret->layers.items[i].created_by, epoch_s);

@@ -253,3 +253,262 @@ describe_tree() {
 	expect_exit 1
 	expect_output "app-squashfs: reproduced" "app-erofs: differs" "layer 1"
 }
+
+# A layout BASE with one image "app" whose only layer is FILE, of media type TYPE; as others make it.
+write_fs_layout() {
+	local file=$1 type=$2 layout=$3 digest config manifest root=${4:-}
+	mkdir -p "$layout/blobs/sha256"
+	put_blob() {
+		digest=$(sha256sum <"$1")
+		digest=${digest%% *}
+		cp "$1" "$layout/blobs/sha256/$digest"
+	}
+	echo '{"imageLayoutVersion":"1.0.0"}' >"$layout/oci-layout"
+	put_blob "$file"
+	local layer=$digest
+	jq -nc --arg d "sha256:$layer" '{architecture: "amd64", os: "linux", config: {Env: ["A=a"]},
+		rootfs: {type: "layers", diff_ids: [$d]}, history: [{created_by: "other"}]}' >"$layout/c"
+	put_blob "$layout/c"
+	config=$digest
+	jq -nc --arg c "sha256:$config" --arg d "sha256:$layer" --arg t "$type" --arg r "$root" \
+		--argjson cs "$(stat -c %s "$layout/c")" --argjson ds "$(stat -c %s "$file")" \
+		'{schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json",
+		config: {mediaType: "application/vnd.oci.image.config.v1+json", digest: $c, size: $cs},
+		layers: [{mediaType: $t, digest: $d, size: $ds} + if $r == "" then {} else
+			{annotations: {"io.stackeroci.stacker.squashfs_verity_root_hash": $r}} end]}' >"$layout/m"
+	put_blob "$layout/m"
+	manifest=$digest
+	jq -nc --arg m "sha256:$manifest" --argjson s "$(stat -c %s "$layout/m")" '{schemaVersion: 2,
+		manifests: [{mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $m, size: $s,
+		annotations: {"org.opencontainers.image.ref.name": "app"}}]}' >"$layout/index.json"
+	rm "$layout/c" "$layout/m"
+}
+
+write_child() {
+	printf 'child:\n  from: {type: oci, url: "%s:app"}\n' "$1" >"${2:-child.yaml}"
+}
+
+@test "layer types: U36: bases of squashfs and erofs give the tar layers that they were made of" {
+	write_project
+	stacker build "${ALL_TYPES[@]}" >/dev/null 2>&1
+	mv oci up
+	local type
+	for type in squashfs erofs; do
+		cat >"$type.yaml" <<-END
+			from-$type:
+			  from: {type: oci, url: "up:app-$type"}
+			stage-$type:
+			  build_only: true
+			  from: {type: built, tag: from-$type}
+			  run: "rm /big; [ ! -e /d/two ]; [ ! -e /opaque/deep ]; cat /opaque/new > /seen"
+			child-$type:
+			  from: {type: built, tag: stage-$type}
+			  run: "[ ! -e /big ]; echo y > /y"
+		END
+		run stacker build -f "$type.yaml" "${ALL_TYPES[@]}"
+		expect_success
+		expect_equal "$(image_config "from-$type" | jq -c .rootfs.diff_ids)" \
+			"$(jq -c .rootfs.diff_ids "$(blob_path "$(jq -r .config.digest \
+				"$(blob_path "$(image_digest app up)" up)")" up)")"
+		# Of the base's own type, the very layers are handed on, and those of children lie on them.
+		jq -c '.layers[]' "$(blob_path "$(image_digest "app-$type" up)" up)" >base.layers
+		image_manifest "from-$type-$type" | jq -c '.layers[]' | diff base.layers -
+		image_manifest "child-$type-$type" | jq -c '.layers[]' >child.layers
+		diff base.layers <(head -n "$(wc -l <base.layers)" child.layers)
+		expect_equal "$(wc -l <child.layers)" "$(($(wc -l <base.layers) + 2))"
+		expect_equal "$(image_file "child-$type" seen)" new
+		run stacker verify -f "$type.yaml"
+		expect_success
+		expect_output "from-$type: reproduced" "child-$type-squashfs: reproduced"
+	done
+	expect_equal "$(image_manifest from-squashfs | jq -c .layers)" \
+		"$(image_manifest from-erofs | jq -c .layers)"
+}
+
+@test "layer types: U36: images of upstream's making, with and without suffix and verity" {
+	write_project
+	tar -xf extra.tar -C extra
+	mkdir tree
+	cp -r extra base tree
+	seq 5000 >tree/numbers
+	: >tree/empty
+	head -c 8192 /bin/busybox >tree/blocks
+	ln tree/numbers tree/again
+	tar --owner=3 --group=4 --numeric-owner -cf tree.tar -C tree .
+	tar2sqfs -q -f -c gzip gzip.img <tree.tar
+	mkfs.erofs plain.img tree >/dev/null
+	cp gzip.img verity.img
+	local root offset
+	offset=$(stat -c %s verity.img)
+	root=$(/usr/sbin/veritysetup format verity.img verity.img --hash-offset="$offset" \
+		--data-blocks=$((offset / 4096)) | awk '/Root hash/ { print $3 }')
+	local image type layout
+	while read -r image type; do
+		layout=${image%.img}-${type##*.}
+		write_fs_layout "$image" "$type" "$layout" "$([ "$image" != verity.img ] || echo "$root")"
+		write_child "$layout"
+		run stacker build -f child.yaml --layer-type tar --layer-type squashfs --layer-type erofs
+		expect_success
+		rm -rf unpacked
+		unpack_image child unpacked
+		diff -r tree unpacked
+		expect_equal "$(stat -c %h unpacked/again)" 2
+	done <<-'END'
+		gzip.img application/vnd.stacker.image.layer.squashfs
+		gzip.img application/vnd.stacker.image.layer.squashfs+gzip
+		verity.img application/vnd.stacker.image.layer.squashfs+gzip
+		plain.img application/vnd.stacker.image.layer.erofs
+		plain.img application/vnd.stacker.image.layer.erofs+lz4hc
+	END
+	# The annotation has its newer name when it is handed on.
+	write_child verity-squashfs+gzip
+	stacker build -f child.yaml --layer-type squashfs >/dev/null 2>&1
+	expect_equal "$(image_manifest child-squashfs | jq -r '.layers[0].annotations[]')" "$root"
+}
+
+# Fails with one of our errors about the base, leaving no image and no work behind.
+expect_refused() {
+	run stacker build -f child.yaml
+	expect_exit 1
+	[[ $output =~ \[(image|unpack|layer|layout)/[a-z-]+\] ]] || {
+		printf 'no clean error:\n%s\n' "$output"
+		return 1
+	}
+	[ ! -e oci ]
+}
+
+@test "layer types: hostile images are refused cleanly, and their readers see nothing" {
+	mkdir -p tree/dir
+	echo content >tree/dir/aa
+	seq 30000 >tree/numbers
+	tar -cf tree.tar -C tree .
+	tar2sqfs -q -f -c zstd good.squashfs <tree.tar
+	mkfs.erofs -zlz4hc good.erofs tree >/dev/null
+	local type offset i
+	for type in squashfs erofs; do
+		local media=application/vnd.stacker.image.layer.$type
+		# Not an image, an empty one, a truncated one.
+		head -c 100000 /dev/urandom >bad
+		write_fs_layout bad "$media" bad.oci && write_child bad.oci && expect_refused
+		: >bad
+		write_fs_layout bad "$media" bad.oci && write_child bad.oci && expect_refused
+		head -c 4096 "good.$type" >bad
+		write_fs_layout bad "$media" bad.oci && write_child bad.oci && expect_refused
+		# Of the wrong type.
+		cp good.$([ "$type" = erofs ] && echo squashfs || echo erofs) bad
+		write_fs_layout bad "$media" bad.oci && write_child bad.oci && expect_refused
+		# Bytes overwritten all over the metadata: an error of ours, or an image; never a crash.
+		offset=1024
+		for i in $(seq 12); do
+			cp "good.$type" bad
+			printf '\377\377\377\377\377\377' | dd of=bad bs=1 seek="$offset" conv=notrunc status=none
+			offset=$((offset + 61))
+			write_fs_layout bad "$media" bad.oci
+			write_child bad.oci
+			run stacker build -f child.yaml
+			[ "$status" -eq 0 ] || [[ $output =~ \[(image|unpack|layer)/[a-z-]+\] ]] || {
+				printf 'offset %s: %s\n' "$offset" "$output"
+				return 1
+			}
+			rm -rf oci
+		done
+		[ -z "$(find roots/.work -mindepth 1 -name '*.tmp' 2>/dev/null)" ]
+	done
+	# A name that climbs: "aa" of a directory becomes "..".
+	python3 - <<-'END'
+		data = open('good.erofs', 'rb').read()
+		at = data.rindex(b'...aa')
+		open('bad', 'wb').write(data[:at] + b'.../a' + data[at + 5:])
+	END
+	write_fs_layout bad application/vnd.stacker.image.layer.erofs bad.oci
+	write_child bad.oci
+	expect_refused
+}
+
+@test "layer types: what no layer may hold is refused in images, too" {
+	local record
+	mkdir in
+	# A device, an overlay attribute that redirects, a whiteout's file name, a privileged attribute.
+	python3 - <<-'END'
+		import tarfile
+		def make(name, change, **pax):
+		    with tarfile.open(name, 'w', format=tarfile.PAX_FORMAT) as tar:
+		        info = tarfile.TarInfo('x')
+		        info.pax_headers = pax
+		        change(info)
+		        tar.addfile(info)
+		def device(i):
+		    i.type, i.devmajor, i.devminor = tarfile.CHRTYPE, 1, 3
+		def directory(i):
+		    i.type = tarfile.DIRTYPE
+		def hidden(i):
+		    i.name = '.wh.y'
+		make('device.tar', device)
+		make('redirect.tar', directory, **{'SCHILY.xattr.user.overlay.redirect': '/etc'})
+		make('metacopy.tar', lambda i: None, **{'SCHILY.xattr.user.overlay.metacopy': 'x'})
+		make('name.tar', hidden)
+		make('trusted.tar', directory, **{'SCHILY.xattr.trusted.overlay.opaque': 'y'})
+	END
+	for record in device redirect metacopy name trusted; do
+		tar2sqfs -q -f -c zstd "$record.img" <"$record.tar"
+		write_fs_layout "$record.img" application/vnd.stacker.image.layer.squashfs+zstd "$record"
+		write_child "$record"
+		expect_refused
+		refute_output "image/fs-layer"
+	done
+}
+
+@test "layer types: a damaged layer of a base, and a diff_id that is another's" {
+	mkdir tree
+	seq 100 >tree/numbers
+	tar -cf tree.tar -C tree .
+	tar2sqfs -q -f -c zstd good.img <tree.tar
+	write_fs_layout good.img application/vnd.stacker.image.layer.squashfs base.oci
+	write_child base.oci
+	local config
+	config=$(blob_path "$(jq -r .config.digest "$(blob_path "$(image_digest app base.oci)" base.oci)")" base.oci)
+	printf x | dd of="$(blob_path "$(jq -r '.rootfs.diff_ids[0]' "$config")" base.oci)" bs=1 seek=2000 \
+		conv=notrunc status=none
+	run stacker build -f child.yaml
+	expect_exit 1
+	expect_output "[store/wrong-hash]"
+	[ ! -e oci ]
+}
+
+@test "layer types: several types, chained and of build_only parents, have the upstream's index" {
+	write_stackerfile <<-'END'
+		parent:
+		  from: {type: built, tag: base}
+		  run: touch /root
+		child:
+		  from: {type: built, tag: parent}
+		  run: touch /child
+		hidden:
+		  build_only: true
+		  from: {type: built, tag: child}
+		  run: touch /hidden
+		leaf:
+		  from: {type: built, tag: hidden}
+		  run: "[ -e /hidden ]; touch /leaf"
+		same:
+		  from: {type: built, tag: parent}
+	END
+	run stacker build --layer-type tar --layer-type squashfs
+	expect_success
+	expect_equal "$(tags_of oci)" \
+		"parent parent-squashfs child child-squashfs leaf leaf-squashfs same same-squashfs"
+	local type
+	for type in "" -squashfs; do
+		expect_equal "$(image_manifest "parent$type" | jq '.layers | length')" 2
+		expect_equal "$(image_manifest "child$type" | jq '.layers | length')" 3
+		expect_equal "$(image_manifest "leaf$type" | jq '.layers | length')" 5
+		# A parent's layers are the child's, in every type.
+		expect_equal "$(image_manifest "leaf$type" | jq -c '.layers[:3]')" \
+			"$(image_manifest "child$type" | jq -c .layers)"
+		expect_equal "$(image_manifest "same$type" | jq -c .layers)" \
+			"$(image_manifest "parent$type" | jq -c .layers)"
+	done
+	run stacker build --layer-type squashfs --layer-type tar
+	expect_success
+	expect_output "found cached layer leaf-squashfs" "found cached layer leaf"
+}
