@@ -151,9 +151,13 @@ start_registry() {
 	start_registry
 	stacker build -f project/stacker.yaml
 	run stacker publish -f project/stacker.yaml --url "docker://$registry/space" --tag v1 --tag v2 --skip-tls
-	kill "$registry_pid"
 	expect_success
 	expect_output "docker://$registry/space/app:v1 $(image_digest app)"
+	stacker build -f project/sub/stacker.yaml
+	run stacker publish -d project --url "docker://$registry/all" --tag r --skip-tls
+	kill "$registry_pid"
+	expect_success
+	expect_equal "$(ls registry/docker/registry/v2/repositories/all | tr '\n' ' ')" "app child other "
 	expect_equal "$(cat registry/docker/registry/v2/repositories/space/app/_manifests/tags/v2/current/link)" \
 		"$(image_digest app)"
 }

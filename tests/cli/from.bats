@@ -217,3 +217,13 @@ application/vnd.oci.image.layer.v1.tar"
 	diff -r plain gzip
 	diff -r plain inner
 }
+
+@test "from docker: an image of a local layout, as upstream's tests name it" {
+	make_layers
+	layout local alpine:edge --layer base.tar:gzip --layer more.tar
+	from_oci local:alpine:edge
+	sed -i 's/type: oci, url: "/type: docker, url: "oci:/' stacker.yaml
+	run stacker build
+	expect_success
+	expect_equal "$(image_file app made)" made
+}

@@ -149,6 +149,7 @@ sanitized_cli() {
 [ "$(id -u)" -ne 0 ] || single "ordinary user" ensure_test_user
 single "layers" run_make check-layers
 single "error ids" tests/lib/check_error_docs.sh
+single "upstream table" tests/lib/check_upstream_table.sh
 if [ "$mode" = release ]; then
 	single "build release" run_make MODE=release -j"$jobs" all unit-binaries cli-tools &&
 		suite "unit" run_make -s MODE=release unit
