@@ -13,6 +13,7 @@
 #include "sandbox/run.h"
 #include "sandbox/worker.h"
 #include "util/atomic_file.h"
+#include "util/clock.h"
 #include "util/limits.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -431,8 +432,11 @@ int job_pack(struct job *j, struct result_layer *ret, bool *ret_empty, struct er
 					    .keep_fd = out};
 	AUTO(buf) reply = BUF_INIT(PACK_REPLY_BYTES);
 	struct layer_packed packed;
+	uint64_t start_ms = clock_monotonic_ms();
 	if (roots_worker_run(&worker, &reply, e) < 0)
 		return pack_failed(j, e);
+	log_debug("packed %s: %" PRIu64 " ms", j->image->recipe->name,
+		  clock_monotonic_ms() - start_ms);
 	if (read_reply(j, &reply, &packed, e) < 0 || keep_notes(j, e) < 0)
 		return -1;
 	tell_done(j);

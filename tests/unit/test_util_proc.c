@@ -6,6 +6,7 @@
 #include "util_test.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 
 #include "util/clock.h"
@@ -290,6 +291,24 @@ static void test_cleanup_of_nothing(void **state)
 	assert_int_not_equal(fcntl(STDIN_FILENO, F_GETFD), -1);
 }
 
+static void test_cpus_are_those_that_we_may_use(void **state)
+{
+	(void)state;
+	cpu_set_t before, one;
+	int first = 0;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	assert_int_equal(proc_cpus(), CPU_COUNT(&before));
+	while (!CPU_ISSET(first, &before))
+		first++;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	unsigned cpus = proc_cpus();
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+	assert_int_equal(cpus, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +324,7 @@ int main(void)
 		cmocka_unit_test(test_interruption_ends_waits),
 		cmocka_unit_test(test_helpers_can_be_interrupted),
 		cmocka_unit_test(test_cleanup_of_nothing),
+		cmocka_unit_test(test_cpus_are_those_that_we_may_use),
 	};
 
 	return cmocka_run_group_tests_name("util/proc", tests, NULL, NULL);

@@ -1,0 +1,340 @@
+#!/usr/bin/env python3
+"""Packing, unpacking and building beside other tools, on the same data in one run.
+
+usage: image.py STACKER BENCH_IMAGE WORK OUT.json
+
+As root, on a machine with umoci, buildah, GNU tar, pigz and mmdebstrap. Tools take turns and each
+number is a median of BENCH_ROUNDS (2), since a shared machine is never quiet for long; beside the
+wall time stands the CPU time, which others disturb less. WORK is emptied. The data are made once,
+in BENCH_CACHE (~/.cache/stacker-bench): a Debian root file system of more than 1 GB by mmdebstrap
+from the mirrors of this machine, which is kept; 100,000 small files and one of 2 GiB, which are
+made of it anew. It takes about ten minutes and 12 GB.
+"""
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+PACKAGES = ("build-essential,git,python3,python3-dev,vim,default-jre-headless,clang,cmake,gdb")
+SMALL_FILES = 100000
+BIG_BYTES = 2 << 30
+SAMPLE_PART = 4 << 20  # of every 32 MiB of the archive, to compare encoders on
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "2"))
+CPUS = len(os.sched_getaffinity(0))
+
+
+def say(text):
+    print("bench: " + text, file=sys.stderr, flush=True)
+
+
+def run(command, cwd=None):
+    """Wall seconds, CPU seconds, peak memory in MiB of any one process, and what it printed."""
+    start = time.perf_counter()
+    child = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, errors="replace")
+    stdout, stderr = child.stdout.read(), child.stderr.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.perf_counter() - start
+    if child.returncode != 0:
+        sys.exit(f"bench: error: {command} exited with {child.returncode}:\n{stderr[-2000:]}")
+    return {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime,
+            "peak_mib": usage.ru_maxrss / 1024, "stdout": stdout, "stderr": stderr}
+
+
+def in_turns(tools, rounds=ROUNDS):
+    """tools: name -> (prepare, command, cwd). Medians by name, and the last output of each."""
+    taken = {name: [] for name in tools}
+    for _ in range(rounds):
+        for name, (prepare, command, cwd) in tools.items():
+            prepare()
+            taken[name].append(run(command, cwd))
+    return {name: {"wall_s": round(statistics.median(r["wall_s"] for r in runs), 3),
+                   "cpu_s": round(statistics.median(r["cpu_s"] for r in runs), 3),
+                   "peak_mib": round(max(r["peak_mib"] for r in runs), 1),
+                   "stdout": runs[-1]["stdout"]} for name, runs in taken.items()}
+
+
+def remove(*paths):
+    for path in paths:
+        subprocess.run(["rm", "-rf", path], check=True)
+
+
+def settle():
+    """What is still to be written must not be charged to whoever comes next."""
+    os.sync()
+
+
+# Data
+
+def mirror_lines():
+    """The Debian mirrors that this machine's apt uses, as lines of a sources.list."""
+    form = "$(REPO_URI)\t$(CODENAME)\t$(COMPONENT)\t$(ORIGIN)"
+    listed = subprocess.run(["apt-get", "indextargets", "--format", form, "Created-By: Packages"],
+                            capture_output=True, text=True, check=True).stdout
+    lines = []
+    for line in sorted(set(listed.splitlines())):
+        uri, suite, component, origin = line.split("\t")
+        if origin == "Debian" and component == "main":
+            lines.append(f"deb {uri} {suite} {component}")
+    return lines
+
+
+def codename():
+    with open("/etc/os-release", encoding="utf-8") as release:
+        return re.search(r"^VERSION_CODENAME=(.*)$", release.read(), re.M).group(1).strip('"')
+
+
+def make_rootfs(cache):
+    path = f"{cache}/rootfs.tar"
+    if os.path.exists(path):
+        return path
+    say("making a Debian root file system; this is done once")
+    new = f"{cache}/rootfs.new.tar"  # its end says what is wanted
+    os.makedirs(cache, exist_ok=True)
+    subprocess.run(["mmdebstrap", "--quiet", "--variant=important", "--include=" + PACKAGES,
+                    # Device nodes are the runtime's, and no layer of ours may hold one.
+                    "--skip=output/dev",
+                    codename(), new] + mirror_lines(),
+                   check=True, stdin=subprocess.DEVNULL)
+    os.rename(new, path)
+    return path
+
+
+def make_small(rootfs, target):
+    """Pieces of the archive: their contents compress like files, and none is like another."""
+    size = os.path.getsize(rootfs)
+    with open(rootfs, "rb") as source:
+        for number in range(SMALL_FILES):
+            if number % 100 == 0:
+                directory = f"{target}/{number // 10000:02}/{number // 100 % 100:02}"
+                os.makedirs(directory)
+            source.seek(number * (size // SMALL_FILES))
+            with open(f"{directory}/{number % 100:02}", "wb") as out:
+                out.write(source.read(200 + number * 7919 % 3000))
+
+
+def make_big(rootfs, path):
+    with open(path, "wb") as out:
+        while (left := BIG_BYTES - out.tell()) > 0:
+            with open(rootfs, "rb") as source:
+                while left > 0 and (part := source.read(min(1 << 20, left))):
+                    out.write(part)
+                    left -= len(part)
+
+
+def make_sample(rootfs, path):
+    size = os.path.getsize(rootfs)
+    with open(rootfs, "rb") as source, open(path, "wb") as out:
+        for at in range(0, size, 8 * SAMPLE_PART):
+            source.seek(at)
+            out.write(source.read(SAMPLE_PART))
+
+
+# Measurements
+
+class Bench:
+    def __init__(self, stacker, bench_image, work):
+        self.stacker, self.tool, self.work = stacker, bench_image, work
+        self.results, self.claims = {}, []
+
+    def path(self, name):
+        return f"{self.work}/{name}"
+
+    def claim(self, text, holds, figure):
+        self.claims.append({"claim": text, "holds": bool(holds), "figure": figure})
+
+    def tar_pigz(self, tree, out):
+        return (settle, ["sh", "-c", f"tar --sort=name --numeric-owner -c . | pigz -6 -p{CPUS} > {out}"], tree)
+
+    def ours(self, tree, out, form="gzip"):
+        return (settle, [self.tool, "pack", tree, "-", out, form, str(CPUS)], None)
+
+    def umoci_bundle(self, tree):
+        """A bundle whose image is empty: to repack it is to pack the tree."""
+        layout, bundle = self.path("umoci"), self.path("bundle")
+        remove(layout, bundle)
+        run(["umoci", "init", "--layout", layout])
+        run(["umoci", "new", "--image", layout + ":empty"])
+        run(["umoci", "unpack", "--image", layout + ":empty", bundle])
+        run(["cp", "-a", tree + "/.", bundle + "/rootfs/"])
+        return (settle, ["umoci", "repack", "--image", layout + ":packed", bundle], None)
+
+    def buildah(self, *arguments):
+        return ["buildah", "--root", self.path("buildah"), "--runroot", self.path("buildah-run"), *arguments]
+
+    def buildah_container(self, tree):
+        name = run(self.buildah("from", "scratch"))["stdout"].strip()
+        mount = run(self.buildah("mount", name))["stdout"].strip()
+        run(["cp", "-a", tree + "/.", mount + "/"])
+        out = self.path("buildah-oci")
+
+        def prepare():
+            remove(out)
+            settle()
+        return (prepare, self.buildah("commit", "-q", "--disable-compression=false", name, f"oci:{out}:t"), None)
+
+    def pack(self, tree):
+        say("packing a Debian root file system")
+        ours, pigz = self.path("ours.gz"), self.path("pigz.gz")
+        r = in_turns({"stacker": self.ours(tree, ours),
+                      "tar | pigz -6": self.tar_pigz(tree, pigz),
+                      "umoci repack": self.umoci_bundle(tree),
+                      "buildah commit": self.buildah_container(tree)})
+        packed = json.loads(r["stacker"]["stdout"])
+        # pigz in blocks is gzip -6 but for some thousandths.
+        gzip_bytes = os.path.getsize(pigz)
+        r["stacker"]["bytes"], r["tar | pigz -6"]["bytes"] = packed["bytes"], gzip_bytes
+        self.results["pack"] = r
+        for peer, factor in (("umoci repack", 3), ("buildah commit", 3), ("tar | pigz -6", 1)):
+            speed = r[peer]["wall_s"] / r["stacker"]["wall_s"]
+            self.claim(f"packs {factor} times as fast as {peer}", speed >= factor, round(speed, 2))
+        more = packed["bytes"] / gzip_bytes
+        self.claim("packs to no more than 1.03 of gzip -6", more <= 1.03, round(more, 4))
+        self.claim("packs in less than 96 MiB", r["stacker"]["peak_mib"] < 96, r["stacker"]["peak_mib"])
+        return ours, packed["diff_id"]
+
+    def unpack(self, blob, diff_id):
+        say("unpacking it")
+        ours, tar, umoci = self.path("u-ours"), self.path("u-tar"), self.path("u-umoci")
+
+        def cleared():
+            remove(ours, tar, umoci)
+            os.mkdir(tar)
+            settle()
+        r = in_turns({"stacker": (cleared, [self.tool, "unpack", blob, "gzip", diff_id, ours], None),
+                      "tar -I pigz -x": (cleared, ["tar", "-x", "-I", "pigz", "--numeric-owner", "-f", blob, "-C", tar], None),
+                      "umoci unpack": (cleared, ["umoci", "unpack", "--image", self.path("umoci") + ":packed", umoci], None)})
+        cleared()
+        self.results["unpack"] = r
+        for peer, factor in (("umoci unpack", 2), ("tar -I pigz -x", 1)):
+            speed = r[peer]["wall_s"] / r["stacker"]["wall_s"]
+            self.claim(f"unpacks {factor} times as fast as {peer}", speed >= factor, round(speed, 2))
+
+    def pack_small_and_big(self, rootfs):
+        say("packing 100,000 small files")
+        tree = self.path("small")
+        make_small(rootfs, tree)
+        self.results["pack 100,000 small files"] = in_turns({
+            "stacker": self.ours(tree, self.path("small.gz")),
+            "tar | pigz -6": self.tar_pigz(tree, self.path("small-pigz.gz")),
+            "umoci repack": self.umoci_bundle(tree)}, 1)
+        remove(tree, self.path("bundle"))
+        say("packing one file of 2 GiB")
+        tree = self.path("big")
+        os.mkdir(tree)
+        make_big(rootfs, tree + "/file")
+        self.results["pack a file of 2 GiB"] = in_turns({
+            "stacker": self.ours(tree, self.path("big.gz")),
+            "tar | pigz -6": self.tar_pigz(tree, self.path("big-pigz.gz"))}, 1)
+        for name in ("pack 100,000 small files", "pack a file of 2 GiB"):
+            peak = self.results[name]["stacker"]["peak_mib"]
+            self.claim(f"in less than 96 MiB: {name}", peak < 96, peak)
+
+    def encode(self, rootfs):
+        say("encoding alone")
+        sample = self.path("sample")
+        make_sample(rootfs, sample)
+        encoded = json.loads(run([self.tool, "encode", sample, "3"])["stdout"])
+        self.results["encode"] = encoded
+        self.results["hash"] = json.loads(run([self.tool, "hash", sample])["stdout"])
+        self.results["hash"]["openssl_s"] = round(run(["openssl", "dgst", "-sha256", sample])["cpu_s"], 3)
+        remove(sample)
+        self.claim("encodes 2.5 times as fast as zlib level 6", encoded["speed"] >= 2.5, encoded["speed"])
+        self.claim("at a ratio no worse than zlib level 6", encoded["ours_ratio"] >= encoded["zlib6_ratio"],
+                   f'{encoded["ours_ratio"]} to {encoded["zlib6_ratio"]}')
+
+    def build(self, rootfs):
+        """The root file system and the big file are 3 GB; a step touches one file of it."""
+        say("building from the archive, and a step upon it")
+        work = self.path("build")
+        os.mkdir(work)
+        os.rename(self.path("big"), work + "/big")
+        os.link(rootfs, work + "/rootfs.tar") if os.stat(rootfs).st_dev == os.stat(work).st_dev \
+            else shutil.copy(rootfs, work + "/rootfs.tar")
+        with open(work + "/stacker.yaml", "w", encoding="ascii") as out:
+            out.write("base:\n  from: {type: tar, url: rootfs.tar}\n")
+        with open(work + "/Containerfile", "w", encoding="ascii") as out:
+            out.write("FROM scratch\nADD rootfs.tar /\n")
+        ours = [self.stacker, "--quiet", "build"]
+        peer = self.buildah("build", "-q", "--layers", "-t", f"oci:{self.path('buildah-built')}:t", work)
+        self.results["build from an archive"] = in_turns({
+            "stacker": (settle, ours, work), "buildah build": (settle, peer, work)}, 1)
+        self.results["build from an archive, nothing changed"] = in_turns({
+            "stacker": (settle, ours, work), "buildah build": (settle, peer, work)}, 3)
+        self.touch(work)
+
+    def touch(self, work):
+        with open(work + "/stacker.yaml", "a", encoding="ascii") as out:
+            out.write("more:\n  from: {type: built, tag: base}\n  imports: [{path: big/, dest: /}]\n")
+        run([self.stacker, "--quiet", "build"], work)
+        taken = []
+        for number in range(6):
+            with open(work + "/stacker.yaml", "r+", encoding="ascii") as file:
+                text = file.read().split("touched:")[0]
+                file.seek(0)
+                file.truncate()
+                file.write(text + "touched:\n  from: {type: built, tag: more}\n"
+                           f"  run: echo {number} > /etc/hostname\n")
+            printed = run([self.stacker, "--debug", "build"], work)["stderr"]
+            taken.append(int(re.search(r"packed touched: ([0-9]+) ms", printed).group(1)))
+        # The first one unpacks the layers below.
+        self.results["pack a step that writes one file upon 3 GB"] = {"ms": taken[1:]}
+        median = statistics.median(taken[1:])
+        self.claim("packs one file upon 3 GB in less than 50 ms", median < 50, median)
+
+
+def show(bench):
+    for name, rows in bench.results.items():
+        print(name)
+        for tool, row in rows.items():
+            if isinstance(row, dict):
+                size = f'  {row["bytes"] / 1e6:9.1f} MB' if "bytes" in row else ""
+                print(f'  {tool:16}{row["wall_s"]:9.2f} s wall{row["cpu_s"]:9.2f} s CPU{row["peak_mib"]:8.0f} MiB{size}')
+            else:
+                print(f"  {tool}: {row}")
+    print()
+    for claim in bench.claims:
+        print(f'{"yes" if claim["holds"] else "NO "} {claim["claim"]}: {claim["figure"]}')
+
+
+def main():
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
+    missing = [t for t in ("umoci", "buildah", "pigz", "mmdebstrap", "tar") if not shutil.which(t)]
+    if os.geteuid() != 0 or missing:
+        sys.exit("bench: error: this needs root and " + (", ".join(missing) or "nothing else"))
+    stacker, bench_image, work, out = (os.path.realpath(a) for a in sys.argv[1:])
+    cache = os.environ.get("BENCH_CACHE") or os.path.expanduser("~/.cache/stacker-bench")
+    remove(work)
+    os.makedirs(work)
+    rootfs = make_rootfs(cache)
+    tree = work + "/tree"
+    os.mkdir(tree)
+    run(["tar", "-x", "--numeric-owner", "-f", rootfs, "-C", tree])
+    bench = Bench(stacker, bench_image, work)
+    try:
+        bench.encode(rootfs)
+        blob, diff_id = bench.pack(tree)
+        remove(bench.path("bundle"), tree)
+        bench.unpack(blob, diff_id)
+        bench.pack_small_and_big(rootfs)
+        bench.build(rootfs)
+    finally:
+        subprocess.run(bench.buildah("rm", "-a"), check=False, capture_output=True)
+        subprocess.run(bench.buildah("rmi", "-a", "-f"), check=False, capture_output=True)
+        remove(work)
+    for rows in bench.results.values():
+        for row in rows.values():
+            if isinstance(row, dict):
+                row.pop("stdout", None)
+    with open(out, "w", encoding="ascii") as file:
+        json.dump({"cpus": CPUS, "rounds": ROUNDS, "results": bench.results, "claims": bench.claims}, file, indent=1)
+    show(bench)
+
+
+main()
