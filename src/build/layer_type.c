@@ -20,12 +20,12 @@ const char *layer_type_name(enum layer_type type)
 static int add(struct layer_types *types, const char *name, struct err *e)
 {
 	for (size_t type = 0; type < LAYER_TYPES; type++) {
-		if (!str_same(layer_type_name(type), name))
+		if (!str_same(layer_type_name((enum layer_type)type), name))
 			continue;
 		for (size_t i = 0; i < types->len; i++)
 			if (types->items[i] == type)
 				return 0;
-		types->items[types->len++] = type;
+		types->items[types->len++] = (enum layer_type)type;
 		return 0;
 	}
 	err_set(e, ERR_USAGE, "build/layer-type", "there is no layer type '%s'", name);

@@ -108,14 +108,17 @@ static int describe(const struct build_context *c, const struct registry_documen
 	*ret = (struct image_result){
 		.recipe = *recipe,
 		.inherit_annotations = MAP_INIT(free),
-		.config = {mem_strdup(m->config.media_type), m->config.digest, m->config.size},
-		.manifest = {mem_strdup(doc->media_type), doc->digest, doc->text.len},
+		.config = descriptor_copy(&m->config),
+		.manifest = {.media_type = mem_strdup(doc->media_type),
+			     .digest = doc->digest,
+			     .size = doc->text.len},
 	};
 	for (size_t i = 0; i < m->layers.len; i++) {
 		const struct descriptor *d = &m->layers.items[i];
-		struct result_layer layer = {
-			.blob = {mem_strdup(d->media_type), d->digest, d->size},
-			.diff_id = config.diff_ids.items[i]};
+		struct result_layer layer = {.blob = {.media_type = mem_strdup(d->media_type),
+						      .digest = d->digest,
+						      .size = d->size},
+					     .diff_id = config.diff_ids.items[i]};
 		result_chain_id(i ? &ret->layers.items[i - 1].chain_id : NULL, &layer.diff_id,
 				&layer.chain_id);
 		vec_push(&ret->layers, layer);
