@@ -71,40 +71,66 @@ static const char *needed_name(const struct recipe_image *image, size_t k)
 	return image->imports.items[k - 1].source.image;
 }
 
-/* Says which images do not exist, and which one may have been meant. */
-static int refuse_missing(const struct order *o, const struct recipe_image *image,
-			  struct err *e)
+static bool is_missing(const struct order *o, const char *name)
 {
-	AUTO_FREE const char **names = mem_zalloc(o->images->len, sizeof(*names));
-	AUTO(buf) missing = BUF_INIT(512);
-	AUTO(buf) existing = BUF_INIT(256);
-	const char *nearest = NULL;
+	return name && !find(o, name) && !is_elsewhere(o, name);
+}
 
-	for (size_t i = 0; i < o->images->len; i++) {
-		names[i] = o->images->items[i].name;
-		buf_addf(&existing, "%s'%s'", i > 0 ? ", " : "", names[i]);
-	}
-	for (size_t k = 0; k <= image->imports.len; k++) {
-		const char *name = needed_name(image, k);
+/* Upstream's words and order: imports as they stand, then the base. */
+static void list_missing(const struct order *o, const struct recipe_image *image,
+			 struct buf *out, const char **ret_first)
+{
+	size_t len = 0;
 
-		if (!name || find(o, name) || is_elsewhere(o, name))
+	for (size_t k = 1; k <= image->imports.len + 1; k++) {
+		bool is_base = k > image->imports.len;
+		const char *name = needed_name(image, is_base ? 0 : k);
+
+		if (!is_missing(o, name))
 			continue;
 		AUTO_FREE char *shown = str_printable(name, strlen(name));
 
-		buf_addf(&missing, "%s'%.*s'", missing.len > 0 ? ", " : "",
+		buf_addf(out, "%s%s%.*s", len++ > 0 ? ", " : "",
+			 is_base && image->from == FROM_BUILT ? "base layer " : "",
 			 LIMIT_IMAGE_NAME_BYTES, shown);
-		if (!nearest)
-			nearest = str_nearest(name, names, o->images->len);
+		if (!*ret_first)
+			*ret_first = name;
 	}
-	err_at(e, &image->pos, "recipe/unresolved",
-	       "couldn't resolve some dependencies: image '%s' needs %s, which %s", image->name,
-	       buf_text(&missing),
-	       missing.overflowed ? "and more do not exist"
-				  : "the stackerfile does not define");
+}
+
+/* Says what every image lacks, and which image may have been meant. */
+static int refuse_missing(const struct order *o, size_t first, struct err *e)
+{
+	AUTO_FREE const char **names = mem_zalloc(o->images->len, sizeof(*names));
+	AUTO(buf) missing = BUF_INIT(ERR_MESSAGE_MAX);
+	AUTO(buf) existing = BUF_INIT(ERR_HINT_MAX / 2);
+	const char *name = NULL;
+
+	for (size_t i = 0; i < o->images->len; i++) {
+		const struct recipe_image *image = &o->images->items[i];
+		AUTO(buf) of_image = BUF_INIT(ERR_MESSAGE_MAX / 2);
+
+		names[i] = image->name;
+		buf_addf(&existing, "%s'%s'", i > 0 ? ", " : "", names[i]);
+		if (i < first)
+			continue;
+		list_missing(o, image, &of_image, &name);
+		if (of_image.len > 0)
+			buf_addf(&missing, "%s%s: %s", missing.len > 0 ? "; " : "", image->name,
+				 buf_text(&of_image));
+	}
+	err_at(e, &o->images->items[first].pos, "recipe/unresolved",
+	       "couldn't resolve some dependencies: couldn't find dependencies for %s",
+	       buf_text(&missing));
+	const char *nearest = str_nearest(name, names, o->images->len);
+
 	if (nearest)
 		return err_hint(e, "did you mean '%s'?", nearest);
-	return err_hint(e, "the stackerfile defines %s%s", buf_text(&existing),
-			existing.overflowed ? ", ..." : "");
+	return err_hint(
+		e,
+		"the stackerfile defines %s%s; other files' images need 'prerequisites' "
+		"under 'config'",
+		buf_text(&existing), existing.overflowed ? ", ..." : "");
 }
 
 static int resolve(struct order *o, struct err *e)
@@ -119,8 +145,8 @@ static int resolve(struct order *o, struct err *e)
 			const char *text = needed_name(image, k);
 			const struct name *name = text ? find(o, text) : NULL;
 
-			if (text && !name && !is_elsewhere(o, text))
-				return refuse_missing(o, image, e);
+			if (is_missing(o, text))
+				return refuse_missing(o, i, e);
 			if (name)
 				vec_push(&o->waiting[i].needs, name->index);
 		}

@@ -50,22 +50,30 @@ static void test_missing_images(void **state)
 			       "  imports: ['stacker://nowhere/x', 'stacker://base/y']\n",
 			       "recipe/unresolved", "couldn't resolve some dependencies");
 
-	assert_non_null(strstr(e.message, "image 'app' needs 'bsae', 'nowhere'"));
-	assert_null(strstr(e.message, "'base'"));
-	assert_string_equal(e.hint, "did you mean 'base'?");
+	assert_non_null(strstr(e.message,
+			       "couldn't find dependencies for app: nowhere, base layer bsae"));
+	assert_null(strstr(e.message, ", base,"));
+	assert_non_null(strstr(e.hint, "the stackerfile defines 'base', 'app'"));
 	assert_int_equal(e.line, 2);
 	assert_int_equal(e.column, 1);
 	struct err far = expect_refused(
 		"a: {from: {type: built, tag: zzzzzzz}}\nb: {from: {type: scratch}}\n",
-		"recipe/unresolved", "'zzzzzzz'");
+		"recipe/unresolved", "base layer zzzzzzz");
 
-	assert_string_equal(far.hint, "the stackerfile defines 'a', 'b'");
+	assert_non_null(strstr(far.hint, "the stackerfile defines 'a', 'b'"));
+	struct err near =
+		expect_refused("base: {from: {type: scratch}}\n"
+			       "app: {from: {type: built, tag: bsae}}\n"
+			       "more: {from: {type: tar, url: 'stacker://gone/x'}}\n",
+			       "recipe/unresolved", "for app: base layer bsae; more: gone");
+
+	assert_string_equal(near.hint, "did you mean 'base'?");
 	char name[1024] = "";
 
 	memset(name, 'n', sizeof(name) - 1);
 	AUTO_FREE char *text = mem_printf("a: {from: {type: built, tag: %s}}", name);
 
-	expect_refused(text, "recipe/unresolved", "needs 'nnnn");
+	expect_refused(text, "recipe/unresolved", "base layer nnnn");
 }
 
 static void test_cycles_are_shown(void **state)
