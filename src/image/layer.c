@@ -6,6 +6,7 @@
 #include "image/layer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,9 @@ static int put_content(struct packer *p, int fd, const struct tar_entry *entry, 
 		       struct err *e)
 {
 	uint64_t left = entry->size - done;
+	/* The kernel then reads farther ahead; that it may not is no matter. */
+	if (left > COPY_BYTES)
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	for (;;) {
 		ssize_t got = read(fd, p->copy, COPY_BYTES);
 		if (got < 0 && errno == EINTR)
