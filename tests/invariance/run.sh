@@ -66,6 +66,7 @@ if [ -z "${QUICK:-}" ]; then
 	mkdir -p "$work/projects/hello/.stacker"
 	cp "$demo/stacker.yaml" "$work/projects/hello/"
 	cp -R "$demo/.stacker/store" "$work/projects/hello/.stacker/"
+	touch "$work/projects/hello/each-value"
 fi
 chmod -R a+rX "$work/projects"
 unshare --mount --propagation private tests/invariance/run.py "$work/fs" "$work/projects" "${programs[@]}" |
