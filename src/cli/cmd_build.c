@@ -4,6 +4,7 @@
 #include "build/build.h"
 #include "build/evidence.h"
 #include "build/shell.h"
+#include "cli/bundle_use.h"
 #include "cli/command.h"
 #include "cli/evidence.h"
 #include "cli/plan_args.h"
@@ -22,6 +23,7 @@ struct build_command {
 	bool json;
 	bool evidence;
 	bool order_only;
+	const char *bundle;
 	const char *on_failure; /* --on-run-failure */
 	bool shell_fail;
 	struct strvec failure_words;
@@ -143,6 +145,7 @@ static void report(void *ctx, const struct build_done *d)
 
 static const struct opt single_options[] = {
 	PLAN_ARGS_FILE_OPTION(struct build_command, args),
+	BUNDLE_USE_OPTION(struct build_command, bundle),
 	SHARED_OPTIONS,
 };
 
@@ -210,9 +213,13 @@ static int print_order(struct build_command *b, struct err *e)
 static int build(const struct cli *cli, struct build_command *b, struct err *e)
 {
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
+	AUTO(bundle_use) use = {0};
 	b->context = &c;
+	if (b->bundle && bundle_use_prepare(cli, &use, e) < 0)
+		return -1;
 	if (layer_types_add(&b->options.layer_types, &b->layer_types, b->no_verity, e) < 0 ||
-	    command_context_open(cli, &c, e) < 0)
+	    command_context_open(b->bundle ? &use.cli : cli, &c, e) < 0 ||
+	    (b->bundle && bundle_use_enter(&use, &c, b->bundle, &b->options.plan, e) < 0))
 		return -1;
 	c.step_done = step_done;
 	c.step_done_ctx = b;

@@ -1,6 +1,7 @@
 /* stacker verify */
 #include <stdio.h>
 
+#include "cli/bundle_use.h"
 #include "cli/command.h"
 #include "cli/plan_args.h"
 #include "util/limits.h"
@@ -63,11 +64,13 @@ static void print_image(const struct verify_image *image, struct buf *out)
 struct verify_command {
 	struct verify_options options;
 	struct plan_args args;
+	const char *bundle;
 	bool json;
 };
 
 static const struct opt options[] = {
 	PLAN_ARGS_FILE_OPTION(struct verify_command, args),
+	BUNDLE_USE_OPTION(struct verify_command, bundle),
 	PLAN_ARGS_OPTIONS(struct verify_command, args),
 	{"json", 0, OPT_FLAG, offsetof(struct verify_command, json), NULL,
 	 "print the whole report as JSON"},
@@ -99,9 +102,16 @@ static int run_verify(const struct cli *cli, const struct command *self, int arg
 	v.options.plan.names = args.items;
 	v.options.plan.names_len = args.len;
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
+	AUTO(bundle_use) use = {0};
 	AUTO(verify_report) report = {0};
-	if (command_context_open(cli, &c, &e) < 0 ||
-	    verify_run(&c, &v.options, &report, &e) < 0)
+	if (v.bundle && bundle_use_prepare(cli, &use, &e) < 0)
+		return fail(&e);
+	if (command_context_open(v.bundle ? &use.cli : cli, &c, &e) < 0 ||
+	    (v.bundle && bundle_use_enter(&use, &c, v.bundle, &v.options.plan, &e) < 0))
+		return fail(&e);
+	if (v.bundle)
+		c.dirs.oci = use.bundle.oci;
+	if (verify_run(&c, &v.options, &report, &e) < 0)
 		return fail(&e);
 	AUTO(buf) out = BUF_INIT(256 * MIB);
 	if (v.json) {

@@ -56,6 +56,7 @@ extern const struct command command_inspect;
 extern const struct command command_lock;
 extern const struct command command_copy;
 extern const struct command command_fetch;
+extern const struct command command_bundle;
 extern const struct command command_lint;
 extern const struct command command_convert;
 

@@ -15,6 +15,7 @@ const struct command *const commands[] = {
 	&command_publish,
 	&command_copy,
 	&command_fetch,
+	&command_bundle,
 	&command_lint,
 	&command_convert,
 	&command_inspect,

@@ -34,5 +34,13 @@ int local_snapshot(const struct store *store, int dir_fd, const char *path, bool
 /* Reads a tree document back (from the store, hash-checked). */
 int local_tree_load(const struct store *store, const struct digest *tree,
 		    struct local_tree *ret, struct err *e) WARN_UNUSED;
+/* Stores the document of a tree whose files are in the store already; it must be complete and in
+ * byte order of path. */
+int local_tree_keep(const struct store *store, const struct local_tree *t,
+		    struct digest *ret_tree, struct err *e) WARN_UNUSED;
+/* Makes the files of a tree in `dir_fd`, an empty directory of the caller's that stands for the
+ * tree's root. */
+int local_tree_make(const struct store *store, const struct local_tree *t, int dir_fd,
+		    struct err *e) WARN_UNUSED;
 
 #endif

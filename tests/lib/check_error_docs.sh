@@ -9,7 +9,7 @@ documented=$(mktemp)
 trap 'rm -f "$found" "$documented"' EXIT
 
 # An id is a literal "area/name" beside an ERR_ code, or the third argument of err_at and err_recode.
-grep -rhoE '"(yaml|recipe|lock|dockerfile|convert|json|digest|input|import|store|system|url|fetch|registry|copy|unpack|tree|layer|layout|image|sandbox|policy|roots|cache|build|step|verify|clean|grab|publish|setup|explain|gc|cli|api)/[a-z0-9-]+"' \
+grep -rhoE '"(yaml|recipe|lock|dockerfile|convert|json|digest|input|import|store|system|url|fetch|registry|copy|unpack|tree|layer|layout|image|bundle|sandbox|policy|roots|cache|build|step|verify|clean|grab|publish|setup|explain|gc|cli|api)/[a-z0-9-]+"' \
 	src --include='*.c' | tr -d '"' | sort -u |
 	grep -vE '^(store/blobs|[a-z]+/v[0-9]+)$' >"$found"
 grep -rhoE '^\| *`?[a-z]+/[a-z0-9-]+`?' docs/errors | tr -d '|` ' | sort -u >"$documented"
