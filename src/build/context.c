@@ -211,6 +211,15 @@ int build_context_be_alone(const struct build_context *c, struct err *e)
 	return lock_make_exclusive(c->state_lock_fd, c->dirs.state, e);
 }
 
+void build_tell_copy(const struct build_context *c, const struct digest *d)
+{
+	char text[DIGEST_TEXT_MAX];
+	if (!c->tell_copies)
+		return;
+	digest_format(d, text);
+	log_note("Copying blob %s", text);
+}
+
 /* A failed image leaves its half-made trees; at the next start they would go in any case. */
 static void clear_work(const struct build_context *c)
 {

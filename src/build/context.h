@@ -42,6 +42,7 @@ struct build_context {
 	const struct build_sources *sources; /* borrowed; or NULL */
 	struct registry_options registry;    /* the same for every registry but `insecure` */
 	bool quiet_steps;		     /* a step's output goes to its log file only */
+	bool tell_copies;		     /* a line for each blob that is copied */
 	/* Called when a step has ended, well or not, and its evidence is kept; or NULL. */
 	void (*step_done)(void *ctx, const struct digest *recipe);
 	void *step_done_ctx;
@@ -72,6 +73,9 @@ int build_context_open_store(const struct build_dirs *dirs, struct build_context
 
 /* Makes sure that nobody else uses the state directory, to remove what others might need. */
 int build_context_be_alone(const struct build_context *c, struct err *e) WARN_UNUSED;
+
+/* "Copying blob sha256:..." where lines of progress are wanted. */
+void build_tell_copy(const struct build_context *c, const struct digest *d);
 
 /* The OCI name of the machine's architecture ("amd64", "arm64"). */
 const char *build_machine_arch(void);

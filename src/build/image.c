@@ -76,6 +76,7 @@ static int take_blob(struct build_context *c, const struct layout *from,
 	AUTO_CLOSE int out = -1;
 	struct digest ignored;
 	uint64_t len;
+	build_tell_copy(c, &d->digest);
 	if (layout_blob_open(from, &d->digest, (int64_t)d->size, &in, e) < 0 ||
 	    store_stage_open(&c->store, &out, e) < 0 ||
 	    path_copy_fd(in, out, from->name, e) < 0)

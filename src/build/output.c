@@ -21,6 +21,7 @@ int output_open(const struct build_context *c, struct output *ret, struct err *e
 static int copy_blob(struct output *o, const struct descriptor *d, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
+	build_tell_copy(o->c, &d->digest);
 	if (store_blob_open(&o->c->store, &d->digest, &fd, e) < 0)
 		return -1;
 	if (layout_put_blob_fd(&o->layout, fd, &d->digest, e) == 0)

@@ -189,6 +189,7 @@ int command_context_open(const struct cli *cli, struct build_context *ret, struc
 	set_network(cli, ret);
 	ret->sources = cli->sources;
 	ret->quiet_steps = cli->quiet;
+	ret->tell_copies = cli->progress;
 	return 0;
 }
 

@@ -147,6 +147,20 @@ write_app() {
 	expect_output "'/nonexistent/log'"
 }
 
+@test "global: --progress tells of each blob that is copied, also without a terminal" {
+	write_app
+	run stacker --progress build
+	expect_success
+	expect_output "Copying blob $(image_manifest app | jq -r '.layers[0].digest')"
+	rm -rf oci
+	run stacker build
+	expect_success
+	refute_output "Copying blob"
+	rm -rf oci
+	run stacker --no-progress build
+	refute_output "Copying blob"
+}
+
 @test "global: --log-timestamp begins each line with the time" {
 	write_app
 	stacker --log-timestamp --log-file log build >out
