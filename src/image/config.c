@@ -272,15 +272,6 @@ static void history_add(struct image_config *c, int64_t created_s, const char *c
 	vec_push(&c->history, h);
 }
 
-static bool strvec_has(const struct strvec *v, const char *text)
-{
-	for (size_t i = 0; i < v->len; i++) {
-		if (strcmp(v->items[i], text) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void strvec_replace(struct strvec *v, const struct strvec *from)
 {
 	strvec_cleanup(v);

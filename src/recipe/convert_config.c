@@ -6,17 +6,9 @@
 
 #include "recipe/directive.h"
 #include "recipe/dockerfile_words.h"
+#include "recipe/value.h"
 #include "util/limits.h"
 #include "util/str.h"
-
-static bool has_conflict(const struct converter *c, const char *key)
-{
-	for (size_t i = 0; i < c->conflicts.len; i++) {
-		if (str_same(c->conflicts.items[i], key))
-			return true;
-	}
-	return false;
-}
 
 /* The first value that a key has is that of the file of substitutions. */
 static void add_substitution(struct converter *c, const char *name, const char *value)
@@ -27,7 +19,7 @@ static void add_substitution(struct converter *c, const char *name, const char *
 
 	if (!known)
 		map_set_text(&c->substitutions, key, flat);
-	else if (!str_same(known, flat) && !has_conflict(c, key))
+	else if (!str_same(known, flat) && !strvec_has(&c->conflicts, key))
 		strvec_push(&c->conflicts, key);
 }
 
@@ -78,19 +70,9 @@ static void read_pairs(struct converter *c, const struct dockerfile_instruction 
 
 static bool is_variable_name(const char *name)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789_";
+	size_t len = strlen(name);
 
-	return name[0] != '\0' && name[strspn(name, allowed)] == '\0' &&
-	       !(name[0] >= '0' && name[0] <= '9');
-}
-
-static bool fits_profile(const char *key)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789._/:@+-";
-
-	return key[0] != '\0' && key[strspn(key, allowed)] == '\0';
+	return len > 0 && str_name_len(name, len) == len && !(name[0] >= '0' && name[0] <= '9');
 }
 
 static int check_value(struct converter *c, const struct pair *p, struct err *e)
@@ -177,7 +159,7 @@ int convert_on_pairs(struct converter *c, const struct dockerfile_instruction *i
 			return err_at(e, &c->pos, "dockerfile/syntax",
 				      "'%s' needs NAME=VALUE, not '%.64s'", i->keyword,
 				      p->name);
-		if (!fits_profile(p->name)) {
+		if (!value_key_fits(p->name)) {
 			convert_note(c,
 				     "%s '%s' is not converted: its name may hold letters, "
 				     "digits and . _ / : @ + - only",

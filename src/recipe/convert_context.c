@@ -32,81 +32,81 @@ char *copy_without_slash(const char *path)
 static bool is_excluded(const struct converter *c, const struct copy *k, const char *path,
 			const char *below_source)
 {
-	for (size_t i = 0; c->options->outputs && i < c->options->outputs->len; i++) {
-		if (str_same(c->options->outputs->items[i], path))
-			return true;
-	}
-	return ignore_matches(&c->ignored, path) ||
+	const struct strvec *outputs = c->options->outputs;
+
+	return (outputs && strvec_has(outputs, path)) || ignore_matches(&c->ignored, path) ||
 	       (k->exclude.len > 0 && ignore_matches(&k->exclude, below_source));
 }
 
-/* Whether anything below a directory is left out; *budget bounds the looking. */
-static int holds_excluded(struct converter *c, const struct copy *k, const char *dir,
-			  size_t source_len, unsigned depth, size_t *budget, bool *ret,
+/* A directory of the context in the copying. */
+struct walk {
+	struct converter *c;
+	struct copy *k;
+	size_t source_len; /* of the path that was named, with its slash */
+	size_t looks_left;
+};
+
+enum { DEPTH_MAX = 64 };
+
+/* Whether anything below a directory is left out. */
+static int holds_excluded(struct walk *w, const char *dir, unsigned depth, bool *ret,
 			  struct err *e)
 {
+	const struct convert_files *files = w->c->options->files;
 	AUTO(strvec) names = {0};
 
-	if (c->options->files->list(c->options->files->ctx, dir, &names, e) != 0)
+	if (files->list(files->ctx, dir, &names, e) != 0)
 		return -1;
 	for (size_t i = 0; i < names.len && !*ret; i++) {
 		AUTO_FREE char *path = below(dir, names.items[i]);
 
-		if (*budget == 0)
-			return err_at(e, &c->pos, "dockerfile/too-big",
+		if (w->looks_left-- == 0)
+			return err_at(e, &w->c->pos, "dockerfile/too-big",
 				      "the build context holds too many files to look at");
-		(*budget)--;
-		if (is_excluded(c, k, path, path + source_len))
+		if (is_excluded(w->c, w->k, path, path + w->source_len))
 			*ret = true;
-		else if (depth > 0 &&
-			 c->options->files->kind(c->options->files->ctx, path) == CONVERT_DIR &&
-			 holds_excluded(c, k, path, source_len, depth - 1, budget, ret, e) != 0)
+		else if (depth > 0 && files->kind(files->ctx, path) == CONVERT_DIR &&
+			 holds_excluded(w, path, depth - 1, ret, e) != 0)
 			return -1;
 	}
 	return 0;
 }
 
-enum { LOOK_DEPTH = 64 };
-
 /* The contents of a directory of the context into `dest`, child by child where something is
  * left out. */
-static int copy_directory(struct converter *c, struct copy *k, const char *dir,
-			  size_t source_len, const char *dest, unsigned depth, struct err *e)
+static int copy_directory(struct walk *w, const char *dir, const char *dest, unsigned depth,
+			  struct err *e)
 {
-	AUTO_FREE char *target = copy_without_slash(dest);
+	const struct convert_options *o = w->c->options;
 	/* What stacker writes beside the Dockerfile may not be there yet. */
-	bool partly = dir[0] == '\0' && c->options->outputs && c->options->outputs->len > 0;
-	size_t budget = LIMIT_CONVERT_LOOKS;
-
-	if (!partly && depth > 0 && (c->ignored.len > 0 || k->exclude.len > 0) &&
-	    holds_excluded(c, k, dir, source_len, depth, &budget, &partly, e) != 0)
-		return -1;
-	if (!partly) {
-		char *path = dir[0] == '\0' && c->options->prefix[0] == '\0'
-				     ? mem_strdup("./")
-				     : mem_printf("%s%s%s", c->options->prefix, dir,
-						  dir[0] == '\0' ? "" : "/");
-
-		return copy_add_import(c, k, path, mem_strdup(target), true, target, e);
-	}
+	bool partly = dir[0] == '\0' && o->outputs && o->outputs->len > 0;
 	AUTO(strvec) names = {0};
 
-	if (c->options->files->list(c->options->files->ctx, dir, &names, e) != 0)
+	if (!partly && depth > 0 && (w->c->ignored.len > 0 || w->k->exclude.len > 0) &&
+	    holds_excluded(w, dir, depth, &partly, e) != 0)
+		return -1;
+	if (!partly) {
+		const char *written = dir[0] == '\0' && o->prefix[0] == '\0' ? "." : dir;
+
+		return copy_add_import(
+			w->c, w->k,
+			mem_printf("%s%s%s", o->prefix, written, written[0] ? "/" : ""), dest,
+			e);
+	}
+	if (o->files->list(o->files->ctx, dir, &names, e) != 0)
 		return -1;
 	for (size_t i = 0; i < names.len; i++) {
 		AUTO_FREE char *path = below(dir, names.items[i]);
-		AUTO_FREE char *inner = mem_printf("%s/%s", str_same(target, "/") ? "" : target,
-						   names.items[i]);
-		int rc = 0;
+		AUTO_FREE char *inner =
+			mem_printf("%s/%s", str_same(dest, "/") ? "" : dest, names.items[i]);
 
-		if (is_excluded(c, k, path, path + source_len))
+		bool is_dir = o->files->kind(o->files->ctx, path) == CONVERT_DIR;
+
+		if (is_excluded(w->c, w->k, path, path + w->source_len))
 			continue;
-		if (c->options->files->kind(c->options->files->ctx, path) == CONVERT_DIR)
-			rc = copy_directory(c, k, path, source_len, inner, depth - 1, e);
-		else
-			rc = copy_add_import(c, k, mem_printf("%s%s", c->options->prefix, path),
-					     mem_strdup(inner), false, inner, e);
-		if (rc != 0)
+		if (is_dir ? copy_directory(w, path, inner, depth - 1, e) != 0
+			   : copy_add_import(w->c, w->k, mem_printf("%s%s", o->prefix, path),
+					     inner, e) != 0)
 			return -1;
 	}
 	return 0;
@@ -126,70 +126,65 @@ static bool is_archive(const char *path)
 
 static int copy_file(struct converter *c, struct copy *k, const char *path, struct err *e)
 {
-	AUTO_FREE char *base = path_base(path);
 	const char *unpack = dockerfile_flag(k->i, "unpack");
-	bool to_dir = str_has_suffix(k->dest, "/");
+	bool is_unpacked =
+		k->is_add && is_archive(path) && !(unpack && str_same(unpack, "false"));
+	AUTO_FREE char *target =
+		is_unpacked ? copy_without_slash(k->dest) : mem_strdup(k->dest);
 
-	if (k->is_add && is_archive(path) && !(unpack && str_same(unpack, "false"))) {
-		AUTO_FREE char *target = copy_without_slash(k->dest);
+	if (copy_add_import(c, k, mem_printf("%s%s", c->options->prefix, path), target, e) != 0)
+		return -1;
+	struct convert_import_vec *imports = &convert_current(c)->imports;
 
-		if (copy_add_import(c, k, mem_printf("%s%s", c->options->prefix, path),
-				    mem_strdup(target), false, target, e) != 0)
-			return -1;
-		struct convert_import_vec *imports = &convert_current(c)->imports;
-
-		imports->items[imports->len - 1].unpack = true;
-		return 0;
-	}
-	AUTO_FREE char *lands =
-		to_dir ? mem_printf("%s%s", k->dest, base) : mem_strdup(k->dest);
-
-	return copy_add_import(c, k, mem_printf("%s%s", c->options->prefix, path),
-			       mem_strdup(k->dest), false, lands, e);
+	imports->items[imports->len - 1].unpack = is_unpacked;
+	return 0;
 }
 
-/* A source of the context, without wildcards. */
-static int copy_one(struct converter *c, struct copy *k, const char *path, struct err *e)
+/* A source of the context, into the destination itself. */
+static int copy_path(struct converter *c, struct copy *k, const char *path, struct err *e)
 {
 	const struct convert_files *files = c->options->files;
 	AUTO_FREE char *flat = convert_flatten(path);
 	bool slash = path[0] == '\0' || str_has_suffix(path, "/");
 	AUTO_FREE char *clean = copy_without_slash(path);
+	AUTO_FREE char *base = path_base(clean);
+	AUTO_FREE char *target = copy_without_slash(k->dest);
 	enum convert_kind kind = files ? files->kind(files->ctx, flat) : CONVERT_ABSENT;
 
-	if (k->parents) {
-		AUTO_FREE char *dest = mem_printf(
-			"%s%s%s", k->dest, str_has_suffix(k->dest, "/") ? "" : "/", clean);
-		struct copy inner = *k;
-		int rc;
-
-		inner.parents = false;
-		inner.dest = dest;
-		rc = copy_one(c, &inner, path, e);
-		k->imports = inner.imports;
-		return rc;
-	}
 	if (kind == CONVERT_ABSENT)
 		convert_note(c, "%s: '%s' is not in the build context and taken for a %s",
 			     k->i->keyword, flat, slash ? "directory" : "file");
-	if (kind == CONVERT_DIR && !is_mark(path))
-		return copy_directory(c, k, clean, clean[0] ? strlen(clean) + 1 : 0, k->dest,
-				      LOOK_DEPTH, e);
-	if (kind == CONVERT_DIR || (kind == CONVERT_ABSENT && slash)) {
-		AUTO_FREE char *target = copy_without_slash(k->dest);
-		char *written = clean[0] ? mem_printf("%s%s/", c->options->prefix, clean)
-					 : mem_printf("%s./", c->options->prefix);
+	if (kind == CONVERT_DIR && !is_mark(path)) {
+		struct walk w = {c, k, clean[0] ? strlen(clean) + 1 : 0, LIMIT_CONVERT_LOOKS};
 
-		return copy_add_import(c, k, written, mem_strdup(target), true, target, e);
+		return copy_directory(&w, clean, target, DEPTH_MAX, e);
 	}
-	AUTO_FREE char *base = path_base(clean);
-
+	if (kind == CONVERT_DIR || (kind == CONVERT_ABSENT && slash))
+		return copy_add_import(
+			c, k, mem_printf("%s%s/", c->options->prefix, clean[0] ? clean : "."),
+			target, e);
 	if (is_excluded(c, k, clean, base)) {
 		convert_note(c, "%s: '%s' is left out by .dockerignore or --exclude",
 			     k->i->keyword, flat);
 		return 0;
 	}
 	return copy_file(c, k, clean, e);
+}
+
+/* Without wildcards. With --parents it comes into the same directories as in the context. */
+static int copy_one(struct converter *c, struct copy *k, const char *path, struct err *e)
+{
+	char *dest = k->dest;
+	AUTO_FREE char *clean = copy_without_slash(path);
+	AUTO_FREE char *inner =
+		mem_printf("%s%s%s", dest, str_has_suffix(dest, "/") ? "" : "/", clean);
+
+	if (k->parents)
+		k->dest = inner;
+	int rc = copy_path(c, k, path, e);
+
+	k->dest = dest;
+	return rc;
 }
 
 bool copy_has_wildcard(const char *path)

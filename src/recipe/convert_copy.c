@@ -99,27 +99,42 @@ static void add_prelude(struct converter *c, const struct copy *k, const char *w
 	}
 }
 
-int copy_add_import(struct converter *c, struct copy *k, char *path, char *dest, bool is_dir,
-		    const char *lands, struct err *e)
+/* Where the files come to in the image. */
+static char *landing(const char *path, const char *dest)
 {
-	struct convert_import import = {.path = path, .dest = dest};
+	AUTO_FREE char *bare = mem_strndup(path, strcspn(path, "?#"));
+	AUTO_FREE char *base = path_base(bare);
+
+	return str_has_suffix(dest, "/") && !str_has_suffix(path, "/")
+		       ? mem_printf("%s%s", dest, base)
+		       : mem_strdup(dest);
+}
+
+int copy_add_import(struct converter *c, struct copy *k, char *path, const char *dest,
+		    struct err *e)
+{
+	bool is_dir = str_has_suffix(path, "/");
+	struct convert_import import = {.path = path};
 	AUTO_FREE char *mode = k->chmod ? octal_mode(k->chmod) : NULL;
 	bool needs_chmod = k->chmod && (!mode || is_dir);
 
 	if (++k->imports > LIMIT_CONVERT_IMPORTS) {
 		free(path);
-		free(dest);
 		err_at(e, &c->pos, "dockerfile/too-big",
 		       "'%s' comes to more than %d files and directories", k->i->keyword,
 		       LIMIT_CONVERT_IMPORTS);
 		return err_hint(e, "exclude fewer files of large directories");
 	}
+	import.dest = mem_strdup(dest);
 	import.uid = k->uid ? mem_strdup(k->uid) : NULL;
 	import.gid = k->gid ? mem_strdup(k->gid) : NULL;
 	import.mode = mode && !is_dir ? TAKE_PTR(mode) : NULL;
 	vec_push(&convert_current(c)->imports, import);
-	if ((k->chown && !k->uid) || needs_chmod)
+	if ((k->chown && !k->uid) || needs_chmod) {
+		AUTO_FREE char *lands = landing(path, dest);
+
 		add_prelude(c, k, lands, needs_chmod);
+	}
 	return 0;
 }
 
@@ -147,8 +162,7 @@ static int copy_from_image(struct converter *c, struct copy *k, const char *imag
 	AUTO_FREE char *clean = copy_clean_source(source);
 	AUTO_FREE char *path = copy_without_slash(clean);
 	AUTO_FREE char *target = copy_without_slash(k->dest);
-	AUTO_FREE char *base = path_base(path);
-	bool to_dir = str_has_suffix(k->dest, "/");
+	bool is_dir = path[0] == '\0' || str_has_suffix(clean, "/");
 
 	if (copy_has_wildcard(clean)) {
 		convert_note(c,
@@ -157,24 +171,17 @@ static int copy_from_image(struct converter *c, struct copy *k, const char *imag
 			     source);
 		return 0;
 	}
-	if (path[0] == '\0' || str_has_suffix(clean, "/")) {
-		return copy_add_import(
-			c, k, mem_printf("stacker://%s/%s%s", image, path, path[0] ? "/" : ""),
-			mem_strdup(target), true, target, e);
-	}
-	if (!to_dir || looks_like_file(path, k->dest)) {
-		AUTO_FREE char *lands =
-			to_dir ? mem_printf("%s%s", k->dest, base) : mem_strdup(target);
-
+	if (!is_dir && (!str_has_suffix(k->dest, "/") || looks_like_file(path, k->dest)))
 		return copy_add_import(c, k, mem_printf("stacker://%s/%s", image, path),
-				       mem_strdup(k->dest), false, lands, e);
-	}
-	convert_note(c,
-		     "COPY --from: '%s' is taken for a directory; if it is a file, remove "
-		     "the '/' at the end of its path and add one to 'dest'",
-		     source);
-	return copy_add_import(c, k, mem_printf("stacker://%s/%s/", image, path),
-			       mem_strdup(target), true, target, e);
+				       k->dest, e);
+	if (!is_dir)
+		convert_note(c,
+			     "COPY --from: '%s' is taken for a directory; if it is a file, "
+			     "remove the '/' at the end of its path and add one to 'dest'",
+			     source);
+	return copy_add_import(c, k,
+			       mem_printf("stacker://%s/%s%s", image, path, path[0] ? "/" : ""),
+			       target, e);
 }
 
 static bool is_http(const char *text)
@@ -193,13 +200,7 @@ static bool is_git(const char *text)
 
 static int add_url(struct converter *c, struct copy *k, const char *url, struct err *e)
 {
-	size_t len = strcspn(url, "?#");
-	AUTO_FREE char *path = mem_strndup(url, len);
-	AUTO_FREE char *base = path_base(path);
-	AUTO_FREE char *lands = str_has_suffix(k->dest, "/") ? mem_printf("%s%s", k->dest, base)
-							     : mem_strdup(k->dest);
-
-	if (copy_add_import(c, k, mem_strdup(url), mem_strdup(k->dest), false, lands, e) != 0)
+	if (copy_add_import(c, k, mem_strdup(url), k->dest, e) != 0)
 		return -1;
 	struct convert_import_vec *imports = &convert_current(c)->imports;
 	struct convert_import *import = &imports->items[imports->len - 1];

@@ -16,9 +16,9 @@ struct copy {
 	size_t imports;
 };
 
-/* Takes `path` and `dest`. `lands` is the path that they come to in the image. */
-int copy_add_import(struct converter *c, struct copy *k, char *path, char *dest, bool is_dir,
-		    const char *lands, struct err *e) WARN_UNUSED;
+/* An import; takes `path`. Contents of a directory if that ends in "/". */
+int copy_add_import(struct converter *c, struct copy *k, char *path, const char *dest,
+		    struct err *e) WARN_UNUSED;
 /* A source of the context, as written. */
 int copy_from_context(struct converter *c, struct copy *k, const char *source,
 		      struct err *e) WARN_UNUSED;

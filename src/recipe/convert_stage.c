@@ -291,6 +291,7 @@ static int read_words(struct converter *c, const struct dockerfile_instruction *
 static void read_platform(struct converter *c, const char *platform)
 {
 	struct convert_image *image = convert_current(c);
+	enum { PLATFORM_MAX = 32 };
 	const char *slash = strchr(platform, '/');
 	size_t arch = slash ? strcspn(slash + 1, "/") : 0;
 
@@ -298,7 +299,11 @@ static void read_platform(struct converter *c, const char *platform)
 		return;
 	AUTO_FREE char *flat = convert_flatten(platform);
 
-	if (!slash || arch == 0 || strchr(platform, MARK_BEGIN)) {
+	/* What `os` and `arch` take, with slashes between. */
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_-/";
+
+	if (!slash || slash == platform || arch == 0 || arch > PLATFORM_MAX ||
+	    slash - platform > PLATFORM_MAX || platform[strspn(platform, allowed)] != '\0') {
 		convert_note(c, "--platform=%s is not converted; write 'os' and 'arch'", flat);
 		return;
 	}

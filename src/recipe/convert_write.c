@@ -251,15 +251,6 @@ static void add_image(struct buf *b, const struct convert_image *image)
 		add_config(b, &image->config);
 }
 
-static bool has(const struct strvec *v, const char *text)
-{
-	for (size_t i = 0; i < v->len; i++) {
-		if (str_same(v->items[i], text))
-			return true;
-	}
-	return false;
-}
-
 static void add_substitutions(struct buf *b, const struct converter *c)
 {
 	bool any = false;
@@ -270,7 +261,7 @@ static void add_substitutions(struct buf *b, const struct converter *c)
 
 		bool is_unset = str_same(entry->value, "");
 
-		if (has(&c->conflicts, entry->key))
+		if (strvec_has(&c->conflicts, entry->key))
 			buf_add_c(b, "# has another default in another stage; this would be "
 				     "for all:\n# ");
 		else if (is_unset)

@@ -72,15 +72,6 @@ const char *dockerfile_flag(const struct dockerfile_instruction *i, const char *
 	return value;
 }
 
-static bool is_any(const char *text, const char *const *list)
-{
-	for (; *list; list++) {
-		if (str_same(text, *list))
-			return true;
-	}
-	return false;
-}
-
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t';
@@ -256,14 +247,14 @@ int dockerfile_parse_instruction(const char *text, char escape, const struct pos
 	i.keyword = take_keyword(&text);
 	if (check_keyword(i.keyword, pos, e) != 0)
 		return -1;
-	if (is_any(i.keyword, with_flags))
+	if (str_is_any(i.keyword, with_flags))
 		text = take_flags(text, escape, &i);
 	size_t len = strlen(text);
 
 	while (len > 0 && is_blank(text[len - 1]))
 		len--;
 	i.text = mem_strndup(text, len);
-	if (is_any(i.keyword, with_json))
+	if (str_is_any(i.keyword, with_json))
 		read_json(&i);
 	if (i.text[0] == '\0')
 		return err_at(e, pos, "dockerfile/syntax", "'%s' needs an argument", i.keyword);
@@ -320,7 +311,7 @@ static int read_heredocs(struct reader *r, const struct pos *pos,
 	const char *at = i->text;
 	int rc = 0;
 
-	if (i->is_json || !is_any(i->keyword, with_heredocs))
+	if (i->is_json || !str_is_any(i->keyword, with_heredocs))
 		return 0;
 	while (rc == 0) {
 		AUTO(dockerfile_operator) o = {0};

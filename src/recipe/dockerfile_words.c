@@ -107,21 +107,6 @@ struct expander {
 
 static void expand_into(struct expander *x, const char *text, size_t len, struct buf *out);
 
-static bool is_name_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_';
-}
-
-static size_t name_len(const char *text, size_t len)
-{
-	size_t n = 0;
-
-	while (n < len && is_name_char(text[n]))
-		n++;
-	return n;
-}
-
 /* The index of the brace that closes the one before text[0]; `len` if there is none. */
 static size_t closing_brace(const char *text, size_t len, char escape)
 {
@@ -258,7 +243,7 @@ static size_t expand_variable(struct expander *x, const char *text, size_t len, 
 {
 	bool braced = len > 1 && text[1] == '{';
 	size_t start = 1 + braced;
-	size_t name = start < len ? name_len(text + start, len - start) : 0;
+	size_t name = start < len ? str_name_len(text + start, len - start) : 0;
 
 	if (name == 0) {
 		buf_add_byte(out, '$');

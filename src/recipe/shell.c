@@ -66,18 +66,10 @@ void shell_script_cleanup(struct shell_script *s)
 	words_cleanup(&s->variables);
 }
 
-static bool is_name_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_';
-}
-
 static size_t name_len(const char *text, size_t len)
 {
-	size_t n = 0;
+	size_t n = str_name_len(text, len);
 
-	while (n < len && is_name_char(text[n]))
-		n++;
 	return n > 0 && text[0] >= '0' && text[0] <= '9' ? 0 : n;
 }
 
@@ -97,15 +89,6 @@ static void add(struct level *l, char c)
 {
 	buf_add_byte(&l->word, c);
 	l->in_word = true;
-}
-
-static bool is_any(const char *text, const char *const *list)
-{
-	for (; *list; list++) {
-		if (str_same(text, *list))
-			return true;
-	}
-	return false;
 }
 
 static bool is_assignment(const char *word)
@@ -128,9 +111,9 @@ static size_t prefix_len(const struct shell_word_vec *words)
 	for (; i < words->len; i++) {
 		const char *word = words->items[i].text;
 
-		if (is_any(word, wrappers))
+		if (str_is_any(word, wrappers))
 			wrapped = true;
-		else if (!is_any(word, reserved) && !is_assignment(word) &&
+		else if (!str_is_any(word, reserved) && !is_assignment(word) &&
 			 !(wrapped && word[0] == '-'))
 			break;
 	}

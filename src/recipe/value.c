@@ -98,7 +98,7 @@ int value_texts(const struct node *n, const char *what, struct strvec *ret, stru
 	return 0;
 }
 
-static bool key_fits_profile(const char *key)
+bool value_key_fits(const char *key)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789._/:@+-";
@@ -118,7 +118,7 @@ int value_text_map(const struct node *n, const char *what, struct map *ret, stru
 	for (size_t i = 0; i < n->len; i++) {
 		const char *text;
 
-		if (!key_fits_profile(n->keys[i]->text)) {
+		if (!value_key_fits(n->keys[i]->text)) {
 			AUTO_FREE char *shown =
 				str_printable(n->keys[i]->text, strlen(n->keys[i]->text));
 

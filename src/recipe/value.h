@@ -27,6 +27,8 @@ int value_integer(const struct node *n, const char *what, uint64_t max, int64_t 
 /* A list of texts, appended to `ret`. */
 int value_texts(const struct node *n, const char *what, struct strvec *ret,
 		struct err *e) WARN_UNUSED;
+/* Whether the recipe's JSON profile takes it as a key. */
+bool value_key_fits(const char *key);
 /* A map of texts whose keys fit the recipe's JSON profile: [A-Za-z0-9._/:@+-]+. `ret` is a
  * MAP_INIT(free) map and may be filled in part on failure. */
 int value_text_map(const struct node *n, const char *what, struct map *ret,

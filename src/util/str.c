@@ -94,6 +94,26 @@ bool str_same(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
+bool str_is_any(const char *text, const char *const *list)
+{
+	for (; *list; list++) {
+		if (str_same(text, *list))
+			return true;
+	}
+	return false;
+}
+
+size_t str_name_len(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len &&
+	       ((text[n] >= 'a' && text[n] <= 'z') || (text[n] >= 'A' && text[n] <= 'Z') ||
+		(text[n] >= '0' && text[n] <= '9') || text[n] == '_'))
+		n++;
+	return n;
+}
+
 int str_compare_ptr(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);

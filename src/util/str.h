@@ -19,6 +19,10 @@ bool str_has_prefix(const char *text, const char *prefix);
 bool str_has_suffix(const char *text, const char *suffix);
 /* NULL-tolerant equality of C strings. */
 bool str_same(const char *a, const char *b);
+/* Whether `text` is one of a list that ends in NULL. */
+bool str_is_any(const char *text, const char *const *list);
+/* How many of the leading bytes are ASCII letters, digits and underscores. */
+size_t str_name_len(const char *text, size_t len);
 /* Byte order, for qsort over `char *`. */
 int str_compare_ptr(const void *a, const void *b);
 /* True if all bytes form valid UTF-8 (no surrogates, no overlong forms); NUL is valid here. */

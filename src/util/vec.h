@@ -5,6 +5,7 @@
 #ifndef UTIL_VEC_H
 #define UTIL_VEC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "util/mem.h"
@@ -35,6 +36,7 @@
 /* A vector of owned strings. */
 struct strvec VEC_OF(char *);
 void strvec_push(struct strvec *v, const char *text); /* copies */
+bool strvec_has(const struct strvec *v, const char *text);
 void strvec_cleanup(struct strvec *v);
 
 #endif
