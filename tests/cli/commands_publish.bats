@@ -120,33 +120,6 @@ teardown() { teardown_work; }
 	[ ! -e out ]
 }
 
-# A registry of our own on a free port of the loopback: sets registry and registry_pid.
-start_registry() {
-	command -v docker-registry >/dev/null || skip_justified "docker-registry is not installed"
-	local port attempt
-	for attempt in 1 2 3 4 5; do
-		port=$((20000 + RANDOM % 20000))
-		mkdir -p registry
-		cat >registry.yml <<-END
-			version: 0.1
-			log: {level: error}
-			storage: {filesystem: {rootdirectory: $PWD/registry}}
-			http: {addr: 127.0.0.1:$port}
-			$1
-		END
-		docker-registry serve registry.yml >registry.log 2>&1 3>&- &
-		registry_pid=$!
-		registry=127.0.0.1:$port
-		for _ in $(seq 100); do
-			(: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return 0
-			kill -0 "$registry_pid" 2>/dev/null || break
-			sleep 0.1
-		done
-	done
-	cat registry.log
-	return 1
-}
-
 @test "publish: to a registry without TLS, under several tags" {
 	start_registry
 	stacker build -f project/stacker.yaml

@@ -603,6 +603,19 @@ x/d/file"
 	expect_equal "$(stat -c %a app/kept/suid app/kept/group app/other | tr '\n' ' ')" "4755 2770 6711 "
 }
 
+@test "U35: extended attributes come with stacker://" {
+	echo x >file
+	tar --format=pax --owner=0 --group=0 --pax-option=SCHILY.xattr.user.a:=one -cf base.tar file
+	cat >stacker.yaml <<-'END'
+		from: {build_only: true, from: {type: tar, url: base.tar}}
+		app: {from: {type: scratch}, imports: [{path: stacker://from/file, dest: /in/}]}
+	END
+	stacker build
+	gzip -dc "$(blob_path "$(image_manifest app | jq -r '.layers[0].digest')")" >layer.tar
+	expect_equal "$(python3 -c 'import tarfile; print(tarfile.open("layer.tar").getmember("in/file").pax_headers)')" \
+		"{'SCHILY.xattr.user.a': 'one'}"
+}
+
 @test "U36: plain, gzip and zstd layers can be built upon, ours among them" {
 	make_busybox_base base
 	tar --numeric-owner --owner=0 --group=0 -C base -cf base.tar .
