@@ -61,21 +61,35 @@ static int look_up_one(struct run *r, size_t i, const struct build_options *o,
 	return 0;
 }
 
+/* Images that nobody asked for by name and that are there for others alone: where all of those
+ * are at hand, they need not be built. */
+static void mark_stages(const struct plan *p, const struct build_options *o, bool *ret)
+{
+	for (size_t i = 0; i < p->len; i++)
+		for (size_t j = 0; j < p->images[i].needs_len; j++)
+			ret[p->images[i].needs[j]] = true;
+	for (size_t i = 0; i < p->len; i++)
+		ret[i] = ret[i] && p->images[i].recipe->build_only && o->plan.names_len == 0;
+}
+
 /* Fills results from the cache and marks in `todo` what must be built, from the wanted images
  * down: what a cached image was made from is not looked at. */
 static int look_up(struct run *r, const struct build_options *o, bool *todo, struct err *e)
 {
 	AUTO_FREE bool *need = mem_zalloc(r->plan.len + 1, sizeof(bool));
 	AUTO(digest_set) present = {0};
+	AUTO_FREE bool *is_stage = mem_zalloc(r->plan.len + 1, sizeof(bool));
+	mark_stages(&r->plan, o, is_stage);
 	for (size_t i = r->plan.len; i-- > 0;) {
 		const struct plan_image *image = &r->plan.images[i];
-		need[i] = need[i] || (image->wanted && forms_need_tar(&r->forms, i));
-		if (!need[i])
+		bool is_needed = need[i] || (image->wanted && !is_stage[i] &&
+					     forms_need_tar(&r->forms, i));
+		if (!is_needed && !(image->wanted && is_stage[i]))
 			continue;
 		if (look_up_one(r, i, o, &present, e) < 0)
 			return -1;
 		r->cached[i] = r->have[i];
-		todo[i] = !r->have[i];
+		todo[i] = is_needed && !r->have[i];
 		for (size_t j = 0; todo[i] && j < image->needs_len; j++)
 			need[image->needs[j]] = true;
 	}
@@ -185,6 +199,8 @@ static int publish_image(const struct run *r, size_t i, struct output *out,
 	const struct layer_types *types = &r->forms.types;
 	/* A build_only image has no form but the one that it is built in. */
 	size_t len = image->build_only ? 1 : types->len;
+	if (image->build_only && !r->have[i]) /* a stage that nobody needed */
+		return 0;
 	for (size_t t = 0; t < len; t++) {
 		enum layer_type type = image->build_only ? LAYER_TYPE_TAR : types->items[t];
 		AUTO_FREE char *tag = layer_type_tag(image->name, type);

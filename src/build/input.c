@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "build/input_registry.h"
 #include "build/remote.h"
 #include "inputs/local.h"
 #include "util/log.h"
@@ -121,17 +122,30 @@ static int add_source(struct bringing *b, const struct recipe_source *s,
 	BUG_IF(true);
 }
 
+/* From the registries with inputs, from mirrors, from where the stackerfile says. */
 static int bring_registry_base(struct build_context *c, const struct plan_image *image,
 			       struct err *e)
 {
 	const struct recipe_image *r = image->recipe;
-	const struct remote_base base = {
-		.url = r->from_url,
-		.digest = image->base,
-		.platform = {r->os, r->arch, r->from_variant},
-		.insecure = r->from_insecure,
-	};
-	return remote_bring_base(c, &base, e) < 0 ? err_locate(e, &r->from_pos) : 0;
+	AUTO(strvec) urls = {0};
+	for (size_t i = 0; c->sources && i < c->sources->inputs.len; i++)
+		strvec_push(&urls, c->sources->inputs.items[i]);
+	sources_expand(c->sources, r->from_url, &urls);
+	for (size_t i = 0; i < urls.len; i++) {
+		bool is_last = i + 1 == urls.len;
+		const struct remote_base base = {
+			.url = urls.items[i],
+			.digest = image->base,
+			.platform = {r->os, r->arch, r->from_variant},
+			.insecure = is_last && r->from_insecure,
+		};
+		if (remote_bring_base(c, &base, e) == 0)
+			return 0;
+		if (is_last || e->code == ERR_INTERRUPTED)
+			return err_locate(e, &r->from_pos);
+		log_note("%s; trying '%s'", e->message, urls.items[i + 1]);
+	}
+	BUG_IF(true);
 }
 
 int input_bring_all(struct build_context *c, const struct plan *p, const bool *todo,
@@ -153,5 +167,7 @@ int input_bring_all(struct build_context *c, const struct plan *p, const bool *t
 				       image->file->dir_fd, e) < 0)
 				return -1;
 	}
+	if (input_registry_bring(c, b.pins.items, b.pins.len, e) < 0)
+		return -1;
 	return fetch_pins(&c->store, b.pins.items, b.pins.len, &c->fetch, e);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "build/explain.h"
+#include "build/remote_cache.h"
 #include "cli/command.h"
 #include "cli/plan_args.h"
 #include "util/json_write.h"
@@ -16,12 +17,14 @@ struct explain_command {
 	bool json;
 	json_t *results; /* with --json */
 	struct buf out;
+	struct remote_caches remote;
 };
 
 static void explain_command_cleanup(struct explain_command *c)
 {
 	plan_args_cleanup(&c->args);
 	json_decref(c->results);
+	remote_caches_cleanup(&c->remote);
 	buf_cleanup(&c->out);
 }
 
@@ -126,6 +129,24 @@ static void add_json(json_t *results, const struct plan *p, const char *name,
 					explain_state_name(x->state), "changes", changes));
 }
 
+/* Of an image that is not here: which of the registries' caches has it. */
+static int tell_remote(struct explain_command *x, const struct plan_image *image, struct err *e)
+{
+	const char *url = NULL;
+	if (x->remote.len == 0 || image->recipe->build_only)
+		return 0;
+	if (remote_cache_find(&x->remote, &image->digest, &url, e) < 0)
+		return -1;
+	if (x->json)
+		json_object_set_new(json_array_get(x->results, json_array_size(x->results) - 1),
+				    "remote", url ? json_string(url) : json_null());
+	else if (url)
+		buf_addf(&x->out, "  '%s' has it; 'build --trust-cache' takes it\n", url);
+	else
+		buf_add_c(&x->out, "  no registry under 'cache' in conf.yaml has it\n");
+	return 0;
+}
+
 static int explain_one(const struct build_context *c, const struct plan *p, size_t index,
 		       struct explain_command *x, bool *todo, struct err *e)
 {
@@ -142,7 +163,7 @@ static int explain_one(const struct build_context *c, const struct plan *p, size
 		add_json(x->results, p, image->recipe->name, &found);
 	else
 		add_text(&x->out, p, image->recipe->name, &found);
-	return 0;
+	return found.state == EXPLAIN_CACHED ? 0 : tell_remote(x, image, e);
 }
 
 /* From what was asked for down to where the change began: images come before what needs them, so
@@ -159,6 +180,7 @@ static int explain(const struct cli *cli, struct explain_command *x,
 	options.names_len = args->len;
 	if (command_context_open(cli, &c, e) < 0 || plan_make(&c, &options, &p, e) < 0)
 		return -1;
+	remote_caches_open(&c, &x->remote);
 	AUTO_FREE bool *todo = mem_zalloc(p.len + 1, sizeof(bool));
 	for (size_t i = p.len; i-- > 0;)
 		if ((todo[i] || p.images[i].wanted) && explain_one(&c, &p, i, x, todo, e) < 0)
@@ -201,6 +223,7 @@ const struct command command_explain_miss = {
 		"member of its recipe differs from the last build, with the place in the stackerfile,\n"
 		"the values before and after, and for files of one's own which of them were added,\n"
 		"removed or changed. An image it is made from that changed is explained as well.\n"
+		"Registries under 'cache' in conf.yaml are asked whether they have what is missing here.\n"
 		"Nothing is built or downloaded. Exit status: 0 explained, 1 failed, 2 wrong usage.\n",
 	.run = run_explain,
 };
