@@ -51,6 +51,10 @@ int job_stage_labels(struct job *j, struct err *e) WARN_UNUSED;
 int job_read_labels(struct job *j, struct map *ret, struct err *e) WARN_UNUSED;
 /* Runs the job's script over what was staged; the log is kept in the cache. */
 int job_run_step(struct job *j, struct err *e) WARN_UNUSED;
+/* For a step that ended, once nothing can be added to its evidence. */
+void job_tell_done(const struct job *j);
+/* Adds to an error about a limit where the image stands and where its log is. */
+int job_limit_reached(const struct job *j, struct err *e);
 /* Packs the upper into the store and removes the work directory. *ret_empty: nothing changed.
  */
 int job_pack(struct job *j, struct result_layer *ret, bool *ret_empty,
