@@ -25,6 +25,7 @@ struct writer {
 	struct tar_writer tar;
 	struct map links; /* nid -> the path that has the data */
 	uint8_t *copy;
+	uint64_t bytes; /* of content, since one file can stand in an image under many names */
 };
 
 static void writer_cleanup(struct writer *w)
@@ -94,6 +95,11 @@ static int put_file(struct writer *w, const struct erofs *fs, const char *path,
 	}
 	if (inode->nlink > 1)
 		map_set_text(&w->links, key, path);
+	if (inode->size > LIMIT_UNPACK_BYTES - w->bytes)
+		return err_set(e, ERR_INPUT, "image/erofs",
+			       "erofs image: with '%s' it holds more than %" PRIu64 " bytes",
+			       path, (uint64_t)LIMIT_UNPACK_BYTES);
+	w->bytes += inode->size;
 	entry->type = TAR_FILE;
 	entry->size = inode->size;
 	if (tar_writer_entry(&w->tar, entry, e) < 0)
