@@ -268,12 +268,18 @@ static void warn_of_old_directives(const struct plan *p)
 static int record(const struct run *r, struct err *e)
 {
 	AUTO_FREE bool *known = mem_zalloc(r->plan.len + 1, sizeof(bool));
+	if (!r->forms.items) /* it failed before anything could be built */
+		return 0;
 	for (size_t i = r->plan.len; i-- > 0;) {
 		known[i] = known[i] || r->have[i];
+		for (size_t j = 0; j < LAYER_TYPES; j++) {
+			const struct form *form = form_of(&r->forms, i, (enum layer_type)j);
+			known[i] = known[i] || (form && form->have);
+		}
 		for (size_t j = 0; known[i] && j < r->plan.images[i].needs_len; j++)
 			known[r->plan.images[i].needs[j]] = true;
 	}
-	return last_save(r->c, &r->plan, known, e);
+	return last_save(r->c, &r->plan, known, &r->forms, e);
 }
 
 static int look_up_and_build(struct run *r, const struct build_options *o, struct err *e)

@@ -115,6 +115,14 @@ static int follow(struct gc *g, const char *text, struct err *e)
 	return is_document(fd) ? reach_document(g, fd, text, e) : 0;
 }
 
+static void reach_image(struct gc *g, const struct last_image *image)
+{
+	reach_digest(g, &image->recipe);
+	for (size_t i = 0; i < LAYER_TYPES; i++)
+		if (image->forms[i].alg != DIGEST_NONE)
+			reach_digest(g, &image->forms[i]);
+}
+
 /* A stackerfile that is gone will not be built again. */
 static int reach_records(struct gc *g, struct err *e)
 {
@@ -125,7 +133,7 @@ static int reach_records(struct gc *g, struct err *e)
 		const struct last_builds *b = &all.items[i];
 		if (faccessat(AT_FDCWD, b->file, F_OK, 0) == 0 || errno != ENOENT) {
 			for (size_t j = 0; j < b->len; j++)
-				reach_digest(g, &b->items[j].recipe);
+				reach_image(g, &b->items[j]);
 			continue;
 		}
 		const struct gc_removed removed = {.kind = GC_RECORD, .path = b->file};

@@ -54,6 +54,22 @@ static int open_dir(const struct build_context *c, int *ret_fd, struct err *e)
 	return path_make_private_dir(c->state_fd, LAST_DIR, ret_fd, e);
 }
 
+static int parse_forms(const json_t *item, const char *what, struct last_image *ret,
+		       struct err *e)
+{
+	json_t *forms;
+	if (json_opt_object(item, "forms", what, &forms, e) < 0)
+		return -1;
+	for (size_t i = 0; i < LAYER_TYPES; i++) {
+		const char *recipe;
+		if (json_opt_text(forms, layer_type_name((enum layer_type)i), what, &recipe,
+				  e) < 0 ||
+		    (recipe && digest_parse(recipe, &ret->forms[i], e) < 0))
+			return -1;
+	}
+	return 0;
+}
+
 static int parse(const struct buf *text, const char *what, struct last_builds *ret,
 		 struct err *e)
 {
@@ -73,7 +89,8 @@ static int parse(const struct buf *text, const char *what, struct last_builds *r
 		struct last_image image = {0};
 		if (json_get_text(item, "name", what, &name, e) < 0 ||
 		    json_get_text(item, "recipe", what, &recipe, e) < 0 ||
-		    digest_parse(recipe, &image.recipe, e) < 0)
+		    digest_parse(recipe, &image.recipe, e) < 0 ||
+		    parse_forms(item, what, &image, e) < 0)
 			return -1;
 		image.name = mem_strdup(name);
 		vec_push(ret, image);
@@ -148,15 +165,27 @@ int last_load_all(const struct build_context *c, struct last_builds_vec *ret, st
 	return 0;
 }
 
+static json_t *image_json(const struct last_image *image)
+{
+	char recipe[DIGEST_TEXT_MAX];
+	json_t *forms = json_object();
+	for (size_t i = 0; i < LAYER_TYPES; i++) {
+		if (image->forms[i].alg == DIGEST_NONE)
+			continue;
+		digest_format(&image->forms[i], recipe);
+		json_object_set_new(forms, layer_type_name((enum layer_type)i),
+				    json_string(recipe));
+	}
+	digest_format(&image->recipe, recipe);
+	return json_pack("{s:s, s:s, s:o}", "name", image->name, "recipe", recipe, "forms",
+			 forms);
+}
+
 static void write_record(const struct last_builds *b, struct buf *out)
 {
 	json_t *images = json_array();
-	for (size_t i = 0; i < b->len; i++) {
-		char recipe[DIGEST_TEXT_MAX];
-		digest_format(&b->items[i].recipe, recipe);
-		json_array_append_new(images, json_pack("{s:s, s:s}", "name", b->items[i].name,
-							"recipe", recipe));
-	}
+	for (size_t i = 0; i < b->len; i++)
+		json_array_append_new(images, image_json(&b->items[i]));
 	AUTO(json_doc)
 	doc = {.root = json_pack("{s:s, s:s, s:o}", "schema", LAST_SCHEMA, "file", b->file,
 				 "images", images)};
@@ -180,8 +209,25 @@ static int save_record(int dir, const struct last_builds *b, struct err *e)
 	return atomic_file_write(dir, name, 0600, text.data, text.len, e);
 }
 
+/* What is known now; the forms of before, too, if they are of the same recipe. */
+static struct last_image describe(const struct plan_image *image, size_t index,
+				  const struct last_image *before, const struct forms *forms)
+{
+	struct last_image now = {.name = mem_strdup(image->recipe->name),
+				 .recipe = image->digest};
+	for (size_t i = 0; i < LAYER_TYPES; i++) {
+		const struct form *form = form_of(forms, index, (enum layer_type)i);
+		if (form && form->have)
+			now.forms[i] = form->recipe;
+		else if (before && digest_eq(&before->recipe, &now.recipe))
+			now.forms[i] = before->forms[i];
+	}
+	return now;
+}
+
 static int save_file(const struct build_context *c, int dir, const struct plan *p,
-		     const struct project_file *file, const bool *known, struct err *e)
+		     const struct project_file *file, const bool *known,
+		     const struct forms *forms, struct err *e)
 {
 	AUTO(last_builds) old = {0};
 	AUTO(last_builds) now = {.file = mem_strdup(file->absolute)};
@@ -195,23 +241,25 @@ static int save_file(const struct build_context *c, int dir, const struct plan *
 		if (image->file != file)
 			continue;
 		const struct last_image *before = last_find(&old, image->recipe->name);
-		if (!known[i] && !before)
-			continue;
-		vec_push(&now, ((struct last_image){.name = mem_strdup(image->recipe->name),
-						    .recipe = known[i] ? image->digest
-								       : before->recipe}));
+		if (known[i]) {
+			vec_push(&now, describe(image, i, before, forms));
+		} else if (before) {
+			struct last_image old_image = *before;
+			old_image.name = mem_strdup(before->name);
+			vec_push(&now, old_image);
+		}
 	}
 	return save_record(dir, &now, e);
 }
 
 int last_save(const struct build_context *c, const struct plan *p, const bool *known,
-	      struct err *e)
+	      const struct forms *forms, struct err *e)
 {
 	AUTO_CLOSE int dir = -1;
 	if (open_dir(c, &dir, e) < 0)
 		return -1;
 	for (size_t i = 0; i < p->project.files.len; i++)
-		if (save_file(c, dir, p, &p->project.files.items[i], known, e) < 0)
+		if (save_file(c, dir, p, &p->project.files.items[i], known, forms, e) < 0)
 			return -1;
 	return 0;
 }

@@ -7,12 +7,15 @@
 #ifndef BUILD_LAST_H
 #define BUILD_LAST_H
 
+#include "build/form.h"
 #include "build/plan.h"
 #include "build/result.h"
 
 struct last_image {
 	char *name;
 	struct digest recipe;
+	struct digest
+		forms[LAYER_TYPES]; /* recipes of those that are not tar; alg NONE: none */
 };
 struct last_builds {
 	char *file; /* absolute path of the stackerfile */
@@ -31,10 +34,10 @@ const struct last_image *last_find(const struct last_builds *b, const char *name
  * warning. */
 int last_load_all(const struct build_context *c, struct last_builds_vec *ret,
 		  struct err *e) WARN_UNUSED;
-/* Records the images of `p` that are `known` (indexed like the plan) to be in the cache, and
- * forgets those that their stackerfiles no longer have. */
+/* Records the images of `p` that are `known` (indexed like the plan) to be in the cache, with
+ * those of their `forms` that are, and forgets images that their stackerfiles no longer have. */
 int last_save(const struct build_context *c, const struct plan *p, const bool *known,
-	      struct err *e) WARN_UNUSED;
+	      const struct forms *forms, struct err *e) WARN_UNUSED;
 int last_forget(const struct build_context *c, const char *file, struct err *e) WARN_UNUSED;
 
 /* An image as it was last built, with its trees in place. `file` is the stackerfile, which need

@@ -193,3 +193,15 @@ two"
 	kill -TERM "$first"
 	wait "$first" || true
 }
+
+@test "gc: other layer types than tar stay as well" {
+	stacker build --layer-type tar --layer-type squashfs
+	rm -rf oci
+	run stacker gc
+	expect_success
+	run stacker build --layer-type squashfs
+	expect_success
+	expect_output "found cached layer app"
+	refute_output preparing
+	refute_output "cache miss"
+}
