@@ -111,7 +111,7 @@ static int absolute(const char *path, char **ret, struct err *e)
 /* The way from one absolute directory to another: "" or ending in "/". */
 static char *relative_path(const char *from, const char *to)
 {
-	AUTO(buf) b = BUF_INIT(LIMIT_PATH_BYTES * 4);
+	AUTO(buf) b = BUF_INIT((size_t)LIMIT_PATH_BYTES * 4);
 	size_t common = 0;
 
 	for (size_t i = 0;; i++) {

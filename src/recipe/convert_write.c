@@ -69,16 +69,14 @@ static bool is_plain(const char *text)
 	       !str_same(text, "true") && !str_same(text, "false");
 }
 
-/* Within double quotes. Bytes of a mark's key and default are escaped like all others, since
+/* Within double quotes; marks stay. Their defaults are escaped like all else, since
  * substitution works before YAML is read. */
 static void add_escaped(struct buf *b, const char *text)
 {
 	for (; *text; text++) {
 		unsigned char ch = (unsigned char)*text;
 
-		if (ch == MARK_BEGIN || ch == MARK_VALUE || ch == MARK_END)
-			buf_add_byte(b, *text);
-		else if (ch == '"' || ch == '\\')
+		if (ch == '"' || ch == '\\')
 			buf_addf(b, "\\%c", ch);
 		else if (ch == '\n')
 			buf_add_c(b, "\\n");

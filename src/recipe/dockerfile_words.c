@@ -217,7 +217,7 @@ static void apply_operation(struct expander *x, const char *name, const char *op
 			    size_t len, struct buf *out)
 {
 	bool colon = len > 0 && operation[0] == ':';
-	char kind = len > colon ? operation[colon] : '\0';
+	char kind = len > (size_t)colon ? operation[colon] : '\0';
 	AUTO(buf) value = BUF_INIT(LIMIT_DOCKERFILE_BYTES);
 	AUTO_FREE char *word = kind && strchr("-+?", kind)
 				       ? expand_part(x, operation + colon + 1, len - colon - 1)

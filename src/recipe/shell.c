@@ -162,7 +162,7 @@ static void end_command(struct scanner *s, struct level *l, bool piped)
 	end_word(l);
 	size_t prefix = prefix_len(words);
 
-	if (prefix == words->len) {
+	if (prefix >= words->len) {
 		command_cleanup(&l->command);
 	} else {
 		for (size_t i = 0; i < prefix; i++)

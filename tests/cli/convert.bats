@@ -75,7 +75,7 @@ owner_in_layers() {
 }
 
 @test "convert: lint accepts or explains twenty Dockerfiles" {
-	local file number findings
+	local file number
 	for file in "$BATS_TEST_DIRNAME"/dockerfiles/*.Dockerfile; do
 		number=$(basename "$file")
 		number=${number%%-*}
