@@ -108,7 +108,8 @@ static size_t find_opening(const struct draft *d, size_t at)
 	return found ? (size_t)(found - d->bytes) : d->len;
 }
 
-/* What begins with "${{" at `at`. False if it does not end in "}}" before any other "}". */
+/* What begins with "${{" at `at`. False if it does not end in "}}" before any other "}", or has no
+ * key. */
 static bool read_placeholder(const struct draft *d, size_t at, struct placeholder *ret)
 {
 	const char *begin = d->bytes + at + 3;
@@ -121,6 +122,8 @@ static bool read_placeholder(const struct draft *d, size_t at, struct placeholde
 	const char *colon = memchr(begin, ':', inner_len);
 	size_t key_len = colon ? (size_t)(colon - begin) : inner_len;
 
+	if (key_len == 0)
+		return false;
 	*ret = (struct placeholder){
 		.at = at,
 		.len = inner_len + 5,
@@ -296,7 +299,12 @@ static int apply_defaults(struct job *j, struct err *e)
 	if (copied == 0)
 		return 0;
 	add_part(&done, d, copied, d->len - copied);
-	return replace_draft(j, &done, e);
+	if (replace_draft(j, &done, e) != 0)
+		return -1;
+	/* The "$" at the end of a default and "{{" behind it. */
+	size_t left = find_opening(d, 0);
+
+	return left < d->len ? refuse_placeholder(j, left, e) : 0;
 }
 
 static bool begins_character(char byte)

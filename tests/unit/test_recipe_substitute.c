@@ -116,6 +116,9 @@ static void test_what_is_no_placeholder_is_refused(void **state)
 	(void)expect_failure("", "${{", "recipe/bad-placeholder", 1, 1);
 	(void)expect_failure("A=1", "${{A:${{B}}", "recipe/bad-placeholder", 1, 1);
 	(void)expect_failure("", "${{A:${{B}}", "recipe/bad-placeholder", 1, 1);
+	(void)expect_failure("", "${{}}", "recipe/bad-placeholder", 1, 1);
+	(void)expect_failure("", "${{:x}}", "recipe/bad-placeholder", 1, 1);
+	(void)expect_failure("", "a ${{A:x$}}{{B}}", "recipe/bad-placeholder", 1, 9);
 }
 
 static void expect_bad_pair(const char *pair, const char *part)
