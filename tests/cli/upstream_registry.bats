@@ -1,6 +1,7 @@
 # bats file_tags=user
 # What upstream's suite shows of bases in registries: TLS and passwords, and deletions in what was published.
 
+# shellcheck disable=SC2154 # start_registry sets registry
 load ../lib/helpers
 
 setup() { setup_work; }

@@ -119,8 +119,8 @@ image_file() {
 # configuration and in its `http`; sets registry and registry_pid.
 start_registry() {
 	command -v docker-registry >/dev/null || skip_justified "docker-registry is not installed"
-	local port attempt
-	for attempt in 1 2 3 4 5; do
+	local port
+	for _ in 1 2 3 4 5; do
 		port=$((20000 + RANDOM % 20000))
 		mkdir -p registry
 		cat >registry.yml <<-END
