@@ -161,6 +161,19 @@ static int read_caches(const struct node *value, const char *key, void *field, s
 	return 0;
 }
 
+/* Whose results are accepted from a cache. Nobody's yet, unless --trust-cache says so: whoever
+ * writes a key here must not believe that it is checked. */
+static int read_trust(const struct node *value, const char *key, void *field, struct err *e)
+{
+	(void)field;
+	if (value->kind == NODE_SCALAR && str_same(value->text, "none"))
+		return 0;
+	err_at(e, &value->pos, "cli/conf-type", "'%s' must be none", key);
+	return err_hint(e,
+			"signatures are not checked yet; 'build --trust-cache' takes what is "
+			"there");
+}
+
 static const struct conf_key keys[] = {
 	{"work_dir", read_text, offsetof(struct conf, work_dir)},
 	{"stacker_dir", read_text, offsetof(struct conf, stacker_dir)},
@@ -169,6 +182,7 @@ static const struct conf_key keys[] = {
 	{"mirrors", read_mirrors, offsetof(struct conf, sources.mirrors)},
 	{"inputs", read_inputs, offsetof(struct conf, sources.inputs)},
 	{"cache", read_caches, offsetof(struct conf, sources.caches)},
+	{"trust", read_trust, 0},
 };
 
 void conf_cleanup(struct conf *c)

@@ -68,6 +68,22 @@ write_conf() {
 	expect_output "[cli/conf-url]"
 }
 
+@test "mirror: the other keys of conf.yaml hold repositories, and trust in nobody" {
+	local text
+	for text in "inputs: http://host/x" "inputs: docker://host/x:tag" "inputs: [{a: b}]" \
+		"cache: {write: true}" "cache: {url: docker://host/x, write: yes}" \
+		"cache: {url: docker://host/x, wriet: true}" "cache: docker://host/x@sha256:00" \
+		"trust: key.pem"; do
+		echo "$text" >conf.yaml
+		run stacker --config conf.yaml build
+		expect_exit 1
+		expect_output "conf.yaml:1:" "[cli/conf-"
+	done
+	printf 'trust: none\ninputs: []\ncache: []\n' >conf.yaml
+	run stacker --config conf.yaml check
+	expect_success
+}
+
 @test "mirror: the lock looks there, too" {
 	sed -i /hash:/d stacker.yaml
 	write_conf <<-END
