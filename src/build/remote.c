@@ -5,7 +5,6 @@
 
 #include "build/remote_tree.h"
 #include "image/layout_index.h"
-#include "util/json_read.h"
 #include "util/limits.h"
 #include "util/mem.h"
 #include "util/str.h"
@@ -62,19 +61,13 @@ int remote_describe(const struct store *store, const struct digest *d, struct de
 		    struct err *e)
 {
 	AUTO(buf) text = BUF_INIT(LIMIT_MANIFEST_BYTES);
-	AUTO(json_doc) doc = {0};
 	char what[DIGEST_TEXT_MAX];
-	const char *type;
+	char *type = NULL;
 	digest_format(d, what);
 	if (store_blob_read(store, d, &text, e) < 0 ||
-	    json_read(buf_text(&text), text.len, LIMIT_MANIFEST_BYTES, what, &doc, e) < 0 ||
-	    json_opt_text(doc.root, "mediaType", what, &type, e) < 0)
+	    media_type_of_document(buf_text(&text), text.len, what, &type, e) < 0)
 		return -1;
-	if (!type)
-		type = json_object_get(doc.root, "manifests") ? OCI_INDEX_TYPE
-							      : OCI_MANIFEST_TYPE;
-	*ret = (struct descriptor){
-		.media_type = mem_strdup(type), .digest = *d, .size = text.len};
+	*ret = (struct descriptor){.media_type = type, .digest = *d, .size = text.len};
 	return 0;
 }
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "image/layout_index.h"
-#include "util/json_read.h"
 #include "util/limits.h"
 #include "util/mem.h"
 #include "util/path.h"
@@ -40,20 +39,6 @@ int remote_keep(const struct store *store, const struct registry_document *d, st
 	return store_stage_commit(store, fd, &d->digest, (int64_t)d->text.len, NULL, NULL, e);
 }
 
-/* What it calls itself: descriptors are read with OCI's names for Docker's types. */
-static int read_type(struct registry_document *doc, const char *what, const char *otherwise,
-		     struct err *e)
-{
-	AUTO(json_doc) json = {0};
-	const char *type;
-	if (json_read(buf_text(&doc->text), doc->text.len, LIMIT_MANIFEST_BYTES, what, &json,
-		      e) < 0 ||
-	    json_opt_text(json.root, "mediaType", what, &type, e) < 0)
-		return -1;
-	doc->media_type = mem_strdup(type ? type : otherwise);
-	return 0;
-}
-
 int remote_load(const struct store *store, const struct descriptor *d,
 		struct registry_document *ret, struct err *e)
 {
@@ -66,7 +51,9 @@ int remote_load(const struct store *store, const struct descriptor *d,
 		return err_set(e, ERR_MISMATCH, "store/damaged",
 			       "document '%s' has another length than what names it says",
 			       text);
-	if (read_type(&doc, text, d->media_type, e) < 0)
+	/* Descriptors are read with OCI's names for Docker's types. */
+	if (media_type_of_document(buf_text(&doc.text), doc.text.len, text, &doc.media_type,
+				   e) < 0)
 		return -1;
 	doc.digest = d->digest;
 	*ret = doc;

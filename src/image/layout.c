@@ -332,17 +332,11 @@ static int find_blob(const struct layout *l, const struct digest *d, const char 
 		     struct descriptor *ret, struct err *e)
 {
 	AUTO(buf) text = BUF_INIT(LIMIT_INDEX_BYTES);
-	AUTO(json_doc) doc = {0};
-	const char *type;
+	char *type = NULL;
 	if (layout_blob_read(l, d, &text, e) < 0 ||
-	    json_read(buf_text(&text), text.len, LIMIT_INDEX_BYTES, ref, &doc, e) < 0 ||
-	    json_opt_text(doc.root, "mediaType", ref, &type, e) < 0)
+	    media_type_of_document(buf_text(&text), text.len, ref, &type, e) < 0)
 		return -1;
-	if (!type)
-		type = json_object_get(doc.root, "manifests") ? OCI_INDEX_TYPE
-							      : OCI_MANIFEST_TYPE;
-	*ret = (struct descriptor){
-		.media_type = mem_strdup(type), .digest = *d, .size = text.len};
+	*ret = (struct descriptor){.media_type = type, .digest = *d, .size = text.len};
 	return 0;
 }
 

@@ -39,6 +39,21 @@ const char *media_type_oci(const char *media_type)
 	return media_type;
 }
 
+int media_type_of_document(const char *text, size_t len, const char *what, char **ret,
+			   struct err *e)
+{
+	AUTO(json_doc) doc = {0};
+	const char *type;
+	if (json_read(text, len, LIMIT_INDEX_BYTES, what, &doc, e) < 0 ||
+	    json_opt_text(doc.root, "mediaType", what, &type, e) < 0)
+		return -1;
+	if (!type)
+		type = json_object_get(doc.root, "manifests") ? OCI_INDEX_TYPE
+							      : OCI_MANIFEST_TYPE;
+	*ret = mem_strdup(type);
+	return 0;
+}
+
 static int check_kind(const json_t *root, const char *what, struct err *e)
 {
 	const char *type = NULL;

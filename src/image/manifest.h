@@ -20,6 +20,9 @@
 /* Docker's schema 2 is the same documents under other names, but for members that are dropped
  * here anyway: the OCI name that such a type stands for, else the type itself. */
 const char *media_type_oci(const char *media_type);
+/* What a manifest or index calls itself or, if it does not say, must be. The caller frees. */
+int media_type_of_document(const char *text, size_t len, const char *what, char **ret,
+			   struct err *e) WARN_UNUSED;
 
 /* File system images, which other implementations mount: image layers of project-stacker. The
  * suffix says how they are compressed. */
