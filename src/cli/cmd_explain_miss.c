@@ -15,6 +15,8 @@ enum { FILES_SHOWN = 20 };
 struct explain_command {
 	struct plan_args args;
 	bool json;
+	const struct project_file *last_file; /* whose record `last` is */
+	struct last_builds last;
 	json_t *results; /* with --json */
 	struct buf out;
 	struct remote_caches remote;
@@ -23,6 +25,7 @@ struct explain_command {
 static void explain_command_cleanup(struct explain_command *c)
 {
 	plan_args_cleanup(&c->args);
+	last_builds_cleanup(&c->last);
 	json_decref(c->results);
 	remote_caches_cleanup(&c->remote);
 	buf_cleanup(&c->out);
@@ -147,14 +150,24 @@ static int tell_remote(struct explain_command *x, const struct plan_image *image
 	return 0;
 }
 
+/* Images of one file stand together, so that the record of the last one asked for is kept. */
+static int load_record(const struct build_context *c, const struct project_file *file,
+		       struct explain_command *x, struct err *e)
+{
+	if (x->last_file == file)
+		return 0;
+	last_builds_cleanup(&x->last);
+	x->last_file = file;
+	return last_load(c, file->absolute, &x->last, e);
+}
+
 static int explain_one(const struct build_context *c, const struct plan *p, size_t index,
 		       struct explain_command *x, bool *todo, struct err *e)
 {
 	const struct plan_image *image = &p->images[index];
-	AUTO(last_builds) last = {0};
 	AUTO(explanation) found = {0};
-	if (last_load(c, image->file->absolute, &last, e) < 0 ||
-	    explain_image(c, p, index, &last, &found, e) < 0)
+	if (load_record(c, image->file, x, e) < 0 ||
+	    explain_image(c, p, index, &x->last, &found, e) < 0)
 		return -1;
 	for (size_t i = 0; i < found.changes.len; i++)
 		if (found.changes.items[i].image < p->len)

@@ -150,3 +150,19 @@ teardown() { teardown_work; }
 	expect_success
 	refute_output secret
 }
+
+@test "publish: other layer types go under tags of their own" {
+	stacker build -f project/stacker.yaml --layer-type squashfs --layer-type tar
+	run stacker publish -f project/stacker.yaml --url oci:out --tag v1 --image app \
+		--layer-type squashfs --layer-type tar
+	expect_success
+	expect_equal "$(image_digest app_v1-squashfs out)" "$(image_digest app-squashfs)"
+	expect_equal "$(image_digest app_v1 out)" "$(image_digest app)"
+	run stacker publish -f project/stacker.yaml --url oci:out --tag v2 --image app --layer-type erofs
+	expect_exit 1
+	expect_output "[publish/not-built]"
+	sed -i 's|cmd: /bin/sh|cmd: /bin/ls|' project/stacker.yaml
+	run stacker publish -f project/stacker.yaml --url oci:out --tag v2 --image app --layer-type squashfs
+	expect_exit 1
+	expect_output "[publish/stale]"
+}
