@@ -168,6 +168,65 @@ static void test_layer_types(void **state)
 	expect_err(&e, ERR_INPUT, "image/layer-type");
 }
 
+static void test_file_system_types(void **state)
+{
+	(void)state;
+	assert_int_equal(layer_fs_of(OCI_LAYER_SQUASHFS_TYPE), LAYER_FS_SQUASHFS);
+	assert_int_equal(layer_fs_of(OCI_LAYER_SQUASHFS_TYPE "+zstd"), LAYER_FS_SQUASHFS);
+	assert_int_equal(layer_fs_of(OCI_LAYER_SQUASHFS_TYPE "+gzip"), LAYER_FS_SQUASHFS);
+	assert_int_equal(layer_fs_of(OCI_LAYER_EROFS_TYPE), LAYER_FS_EROFS);
+	assert_int_equal(layer_fs_of(OCI_LAYER_EROFS_TYPE "+lz4hc"), LAYER_FS_EROFS);
+	assert_int_equal(layer_fs_of(OCI_LAYER_SQUASHFS_TYPE "+zst"), LAYER_FS_NONE);
+	assert_int_equal(layer_fs_of(OCI_LAYER_SQUASHFS_TYPE "2"), LAYER_FS_NONE);
+	assert_int_equal(layer_fs_of(OCI_LAYER_EROFS_TYPE "+gzip"), LAYER_FS_NONE);
+	assert_int_equal(layer_fs_of(OCI_LAYER_TAR_TYPE), LAYER_FS_NONE);
+}
+
+#define ROOT_64 "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+/* Handed on under one name, if it can be a root hash at all. */
+static void test_verity_root(void **state)
+{
+	static const struct {
+		const char *annotations;
+		const char *root;
+	} rows[] = {
+		{"{\"io.stackeroci.stacker.atomfs_verity_root_hash\":\"" ROOT_64 "\"}",
+		 ROOT_64},
+		{"{\"io.stackeroci.stacker.squashfs_verity_root_hash\":\"" ROOT_64 "\"}",
+		 ROOT_64},
+		{"{\"io.stackeroci.stacker.atomfs_verity_root_hash\":\"" ROOT_64 "0\"}", NULL},
+		{"{\"io.stackeroci.stacker.atomfs_verity_root_hash\":7}", NULL},
+		{"{\"else\":\"" ROOT_64 "\"}", NULL},
+		{"7", NULL},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(manifest) m = {0};
+		AUTO(buf) out = BUF_INIT(LIMIT_MANIFEST_BYTES);
+		struct err e = ERR_INIT;
+		AUTO_FREE char *text = mem_printf(
+			"{\"schemaVersion\":2,\"config\":{\"mediaType\":\"" OCI_CONFIG_TYPE
+			"\",\"digest\":\"sha256:" ROOT_64
+			"\",\"size\":2},\"layers\":[{\"mediaType\":"
+			"\"" OCI_LAYER_SQUASHFS_TYPE "\",\"digest\":\"sha256:" ROOT_64
+			"\",\"size\":4096,\"annotations\":%s}]}",
+			rows[i].annotations);
+		assert_int_equal(manifest_parse(text, strlen(text), "test", &m, &e), 0);
+		const char *root = m.layers.items[0].verity_root;
+		manifest_write(&m, &out);
+		const char *written =
+			strstr(buf_text(&out), "atomfs_verity_root_hash\":\"" ROOT_64 "\"");
+		if (!rows[i].root) {
+			assert_null(root);
+			assert_null(written);
+		} else {
+			assert_string_equal(root, rows[i].root);
+			assert_non_null(written);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +238,8 @@ int main(void)
 		cmocka_unit_test(test_layer_limit),
 		cmocka_unit_test(test_size_limit),
 		cmocka_unit_test(test_layer_types),
+		cmocka_unit_test(test_file_system_types),
+		cmocka_unit_test(test_verity_root),
 	};
 	return cmocka_run_group_tests_name("image manifest", tests, NULL, NULL);
 }

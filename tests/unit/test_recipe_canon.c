@@ -281,6 +281,36 @@ static void test_everything_resolved_is_part_of_it(void **state)
 	assert_string_not_equal(before, other_epoch);
 }
 
+/* Type, tool and verity each name another image; tar names none of them. */
+static void test_layers_of_other_types(void **state)
+{
+	(void)state;
+	AUTO(stackerfile) s = expect_parses("a: {from: {type: scratch}}");
+	const struct recipe_image *a = stackerfile_find(&s, "a");
+	static const struct recipe_layers layers[] = {
+		{.type = "squashfs", .tool = "x 1"},
+		{.type = "erofs", .tool = "x 1"},
+		{.type = "squashfs", .tool = "x 2"},
+		{.type = "squashfs", .tool = "x 1", .no_verity = true},
+	};
+	char *texts[ARRAY_LEN(layers) + 1];
+	for (size_t i = 0; i <= ARRAY_LEN(layers); i++) {
+		struct resolved r;
+		resolve(a, &r);
+		r.r.layers = i < ARRAY_LEN(layers) ? &layers[i] : NULL;
+		texts[i] = canon(a, &r.r);
+	}
+	assert_non_null(strstr(texts[0], "\"layers\":{\"tool\":\"x 1\",\"type\":\"squashfs\","
+					 "\"verity\":true}"));
+	assert_null(strstr(texts[ARRAY_LEN(layers)], "layers"));
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(texts[i], texts[j]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		free(texts[i]);
+}
+
 static void test_version_of_zstd_is_part_of_what_it_compresses(void **state)
 {
 	(void)state;
@@ -323,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_what_changes_no_bytes_does_not),
 		cmocka_unit_test(test_the_name_is_part_of_it),
 		cmocka_unit_test(test_everything_resolved_is_part_of_it),
+		cmocka_unit_test(test_layers_of_other_types),
 		cmocka_unit_test(test_version_of_zstd_is_part_of_what_it_compresses),
 		cmocka_unit_test(test_too_big_is_named),
 	};
