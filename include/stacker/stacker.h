@@ -58,6 +58,8 @@ struct stacker_verify_options {
 	const char *file;	   /* the stackerfile */
 	const char *const *images; /* names; NULL: all that are published */
 	size_t images_len;
+	const char *const *substitutions; /* as they were given to stacker_build() */
+	size_t substitutions_len;
 };
 
 /* Rebuilds and compares. *ret_verdict is the gravest of all images; *ret_report the report as
@@ -71,6 +73,10 @@ struct stacker_build_options {
 	const char *const *images; /* names; NULL: all */
 	size_t images_len;
 	int no_cache; /* not 0: build again what is in the cache */
+	/* "KEY=VALUE": what the placeholder ${{KEY}} of the stackerfile stands for, applied in this
+	 * order (docs/stackerfile.md, Substitution). Part of recipes: nothing secret. */
+	const char *const *substitutions;
+	size_t substitutions_len;
 };
 
 /* `built` (may be NULL) is called for each image in build order; `manifest` is "sha256:..." or

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "build/build.h"
+#include "build/substitutions.h"
 #include "util/limits.h"
 #include "util/mem.h"
 #include "verify/verify.h"
@@ -80,6 +81,14 @@ const char *stacker_error_hint(const struct stacker *s)
 	return s->error.hint;
 }
 
+static int collect(struct stacker *s, const char *const *pairs, size_t pairs_len,
+		   struct substitution_vec *ret)
+{
+	const struct substitutions_options options = {
+		.pairs = pairs, .pairs_len = pairs_len, .dirs = &s->context.dirs};
+	return substitutions_collect(&options, ret, &s->error);
+}
+
 int stacker_verify(struct stacker *s, const struct stacker_verify_options *options,
 		   enum stacker_verdict *ret_verdict, char **ret_report)
 {
@@ -87,10 +96,14 @@ int stacker_verify(struct stacker *s, const struct stacker_verify_options *optio
 	s->error = (struct err)ERR_INIT;
 	if (take_options(s, options, &o, sizeof(o)) < 0)
 		return -1;
+	AUTO(substitution_vec) substitutions = {0};
+	if (collect(s, o.substitutions, o.substitutions_len, &substitutions) < 0)
+		return -1;
 	const struct verify_options verify = {.plan = {.files = &o.file,
 						       .files_len = 1,
 						       .names = o.images,
-						       .names_len = o.images_len}};
+						       .names_len = o.images_len,
+						       .substitutions = &substitutions}};
 	AUTO(verify_report) report = {0};
 	AUTO(buf) text = BUF_INIT(256 * MIB);
 	if (verify_run(&s->context, &verify, &report, &s->error) < 0)
@@ -130,10 +143,14 @@ int stacker_build(struct stacker *s, const struct stacker_build_options *options
 	s->error = (struct err)ERR_INIT;
 	if (take_options(s, options, &o, sizeof(o)) < 0)
 		return -1;
+	AUTO(substitution_vec) substitutions = {0};
+	if (collect(s, o.substitutions, o.substitutions_len, &substitutions) < 0)
+		return -1;
 	const struct build_options build = {.plan = {.files = &o.file,
 						     .files_len = 1,
 						     .names = o.images,
-						     .names_len = o.images_len},
+						     .names_len = o.images_len,
+						     .substitutions = &substitutions},
 					    .no_cache = o.no_cache != 0};
 	struct built_call call = {.built = built, .ctx = ctx};
 	return build_run(&s->context, &build, report_built, &call, &s->error);

@@ -74,6 +74,28 @@ static void test_build_then_verify(void **state)
 	free(report);
 }
 
+static void test_substitutions(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const wrong[] = {"OTHER=x"};
+	static const char *const right[] = {"KIND=scratch"};
+	put_file(f->scratch->fd, "stacker.yaml", "app:\n  from: {type: \"${{KIND}}\"}\n");
+	struct stacker_build_options build = {.size = sizeof(build),
+					      .file = f->file,
+					      .substitutions = wrong,
+					      .substitutions_len = 1};
+	assert_int_equal(stacker_build(f->s, &build, NULL, NULL), -1);
+	assert_string_equal(stacker_error_id(f->s), "recipe/no-substitution");
+	build.substitutions = right;
+	char built[256] = "";
+	if (stacker_build(f->s, &build, note_built, built) < 0)
+		fail_msg("%s", stacker_error(f->s));
+	assert_int_equal(strncmp(built, "app ", 4), 0);
+	build.size = offsetof(struct stacker_build_options, substitutions);
+	assert_int_equal(stacker_build(f->s, &build, NULL, NULL), -1);
+	assert_string_equal(stacker_error_id(f->s), "recipe/no-substitution");
+}
+
 static void test_errors_name_the_problem(void **state)
 {
 	struct fixture *f = *state;
@@ -99,6 +121,7 @@ int main(void)
 	(void)proc_interrupt_fd();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_build_then_verify, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_substitutions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_errors_name_the_problem, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_foreign_option_struct_is_refused, set_up,
