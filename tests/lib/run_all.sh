@@ -145,6 +145,16 @@ sanitized_cli() {
 	unset ASAN_OPTIONS
 }
 
+# The whole of it is `make invariance`, which takes file systems of four kinds, and a while.
+quick_invariance() {
+	if [ "$(id -u)" -ne 0 ] || ! losetup --find >/dev/null 2>&1 || ! command -v mkfs.xfs >/dev/null ||
+		! command -v mkfs.btrfs >/dev/null || ! command -v faketime >/dev/null; then
+		echo "== invariance: skipped: takes root, loop devices, xfsprogs, btrfs-progs and faketime"
+		return
+	fi
+	single "invariance" env QUICK=1 STACKER="$1" tests/invariance/run.sh "$build"
+}
+
 # The unit tests of the sandbox run themselves again as this user.
 [ "$(id -u)" -ne 0 ] || single "ordinary user" ensure_test_user
 single "layers" run_make check-layers
@@ -161,6 +171,7 @@ if [ "$mode" = release ]; then
 	[ ! -x "$build/release/stacker" ] || MAKE=$make \
 		single "another folder, the same bytes" tests/lib/check_self.sh "$build/release/stacker"
 	[ ! -x "$build/release/stacker" ] || cli_suites "$build/release/stacker"
+	[ ! -x "$build/release/stacker" ] || quick_invariance "$build/release/stacker"
 else
 	[ ! -x "$build/asan/stacker" ] || sanitized_cli "$build/asan/stacker"
 fi
