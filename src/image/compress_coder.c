@@ -8,6 +8,7 @@
 #include "image/compress_internal.h"
 #include "image/deflate.h"
 #include "util/err.h"
+#include "util/limits.h"
 #include "util/mem.h"
 
 enum {
@@ -17,6 +18,8 @@ enum {
 	ZSTD_SKIPPED_HEAD_BYTES = 8,
 	ZSTD_SLACK_BYTES = ZSTD_SEGMENT_BYTES / DEFLATE_RATIO_MAX + ZSTD_SKIPPED_HEAD_BYTES + 1,
 };
+
+_Static_assert(DEFLATE_RATIO_MAX < LIMIT_UNPACK_RATIO, "we unpack what we pack");
 
 static void *gzip_open(void)
 {
