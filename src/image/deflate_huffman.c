@@ -29,8 +29,8 @@ static void sort_keys(uint32_t *keys, unsigned len)
 static void count_depths(const uint32_t *keys, unsigned len, unsigned max_len,
 			 unsigned ret_at[LENGTH_LIMIT + 1])
 {
-	uint32_t weights[DEFLATE_SYMBOLS_MAX];	   /* of inner nodes */
-	uint16_t parents[2 * DEFLATE_SYMBOLS_MAX]; /* leaves, then inner nodes */
+	uint32_t weights[DEFLATE_SYMBOLS_MAX] = {0};	 /* of inner nodes */
+	uint16_t parents[2 * DEFLATE_SYMBOLS_MAX] = {0}; /* leaves, then inner nodes */
 	unsigned leaf = 0, inner = 0, made = 0;
 	for (; made < len - 1; made++) {
 		uint32_t sum = 0;
@@ -47,7 +47,8 @@ static void count_depths(const uint32_t *keys, unsigned len, unsigned max_len,
 		}
 		weights[made] = sum;
 	}
-	uint16_t depths[DEFLATE_SYMBOLS_MAX]; /* of inner nodes; the last one is the root */
+	uint16_t depths[DEFLATE_SYMBOLS_MAX] = {
+		0}; /* of inner nodes; the last one is the root */
 	memset(ret_at, 0, (LENGTH_LIMIT + 1) * sizeof(*ret_at));
 	for (unsigned i = made; i-- > 0;)
 		depths[i] = i + 1 == made ? 0 : (uint16_t)(depths[parents[len + i]] + 1);
