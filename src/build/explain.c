@@ -7,6 +7,7 @@
 #include "util/json_read.h"
 #include "util/json_write.h"
 #include "util/limits.h"
+#include "util/log.h"
 #include "util/mem.h"
 #include "util/str.h"
 
@@ -212,8 +213,11 @@ static int explain_change(struct comparison *x, const struct digest *before, str
 	AUTO(json_doc) old = {0};
 	AUTO(json_doc) now = {0};
 	const char *canonical = x->image->canonical;
-	if (cache_load_recipe(x->context, before, &text, e) < 0)
-		return -1;
+	struct err why = ERR_INIT;
+	if (cache_load_recipe(x->context, before, &text, &why) < 0) {
+		log_debug("the last recipe cannot be read: %s", why.message);
+		return 0;
+	}
 	if (text.len == 0)
 		return 0;
 	if (json_read(buf_text(&text), text.len, LIMIT_JSON_CANON_BYTES, "last recipe", &old,

@@ -87,10 +87,10 @@ static bool is_document(int fd)
 	       pread(fd, &first, 1, 0) == 1 && first == '{';
 }
 
-static int reach_entry(struct gc *g, const char *hex, const char *suffix, struct err *e)
+static int reach_entry(struct gc *g, const char *hex, struct err *e)
 {
 	char name[NAME_MAX_BYTES];
-	snprintf(name, sizeof(name), "%s%s", hex, suffix);
+	snprintf(name, sizeof(name), "%s.json", hex);
 	AUTO_CLOSE int fd = openat(g->c->cache_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "cannot open 'cache/%s'", name);
@@ -106,7 +106,7 @@ static int follow(struct gc *g, const char *text, struct err *e)
 	if (digest_parse(text, &d, e) < 0)
 		return -1;
 	digest_format_hex(&d, hex);
-	if (reach_entry(g, hex, ".json", e) < 0 || reach_entry(g, hex, ".recipe.json", e) < 0)
+	if (reach_entry(g, hex, e) < 0)
 		return -1;
 	if (!store_has(&g->c->store, &d))
 		return 0;

@@ -410,8 +410,7 @@ int image_build(struct build_context *c, const struct plan *p, size_t index,
 			      write_config(c, image, &labels, &r, e) < 0 ||
 			      write_manifest(c, p, image, &r, e) < 0))
 		return -1;
-	if (cache_save_recipe(c, &image->digest, image->canonical, e) < 0 ||
-	    cache_save(c, &r, e) < 0)
+	if (cache_save_with_recipe(c, &r, image->canonical, e) < 0)
 		return -1;
 	*ret = r;
 	r = (struct image_result){0};

@@ -97,7 +97,19 @@ static json_t *layers_json(const struct result_layer_vec *layers)
 	return list;
 }
 
-int cache_save(const struct build_context *c, const struct image_result *r, struct err *e)
+/* As an object, so that whoever looks for digests finds those of what the image is made from. */
+static int add_recipe(json_t *entry, const char *canonical, struct err *e)
+{
+	AUTO(json_doc) recipe = {0};
+	if (json_read(canonical, strlen(canonical), LIMIT_JSON_CANON_BYTES, "recipe", &recipe,
+		      e) < 0)
+		return -1;
+	json_object_set(entry, "canonical", recipe.root);
+	return 0;
+}
+
+int cache_save_with_recipe(const struct build_context *c, const struct image_result *r,
+			   const char *canonical, struct err *e)
 {
 	json_t *annotations = json_object();
 	for (size_t i = 0; i < r->inherit_annotations.len; i++) {
@@ -116,6 +128,8 @@ int cache_save(const struct build_context *c, const struct image_result *r, stru
 		json_object_set_new(doc.root, "config", descriptor_json(&r->config));
 		json_object_set_new(doc.root, "manifest", descriptor_json(&r->manifest));
 	}
+	if (canonical && add_recipe(doc.root, canonical, e) < 0)
+		return -1;
 	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);
 	json_write(doc.root, &text);
 	char name[DIGEST_TEXT_MAX + 8];
@@ -125,37 +139,33 @@ int cache_save(const struct build_context *c, const struct image_result *r, stru
 	return atomic_file_write(c->cache_fd, name, 0644, text.data, text.len, e);
 }
 
-enum { RECIPE_NAME_MAX = DIGEST_TEXT_MAX + 16 };
-
-static void recipe_name(const struct digest *recipe, char out[RECIPE_NAME_MAX])
+int cache_save(const struct build_context *c, const struct image_result *r, struct err *e)
 {
-	char hex[DIGEST_TEXT_MAX];
-	digest_format_hex(recipe, hex);
-	snprintf(out, RECIPE_NAME_MAX, "%s.recipe.json", hex);
-}
-
-int cache_save_recipe(const struct build_context *c, const struct digest *recipe,
-		      const char *canonical, struct err *e)
-{
-	char name[RECIPE_NAME_MAX];
-	recipe_name(recipe, name);
-	return atomic_file_write(c->cache_fd, name, 0644, canonical, strlen(canonical), e);
+	return cache_save_with_recipe(c, r, NULL, e);
 }
 
 int cache_load_recipe(const struct build_context *c, const struct digest *recipe,
 		      struct buf *ret, struct err *e)
 {
-	char name[RECIPE_NAME_MAX];
+	char name[DIGEST_TEXT_MAX + 8];
 	struct stat st;
 	struct digest found;
-	recipe_name(recipe, name);
+	AUTO(buf) text = BUF_INIT(LIMIT_JSON_CANON_BYTES);
+	AUTO(json_doc) doc = {0};
+	json_t *canonical;
+	entry_name(recipe, name);
 	if (fstatat(c->cache_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "cannot stat '%s'", name);
-	if (path_read_file(c->cache_fd, name, ret, e) < 0)
+	if (path_read_file(c->cache_fd, name, &text, e) < 0 ||
+	    json_read(buf_text(&text), text.len, LIMIT_JSON_CANON_BYTES, name, &doc, e) < 0 ||
+	    json_opt_object(doc.root, "canonical", name, &canonical, e) < 0)
 		return -1;
+	if (!canonical)
+		return 0;
+	json_write(canonical, ret);
 	digest_bytes(DIGEST_SHA256, buf_text(ret), ret->len, &found);
 	if (!digest_eq(&found, recipe)) {
-		log_warn("'%s' of the cache is not what its name says", name);
+		log_warn("the recipe in '%s' of the cache is another one", name);
 		buf_clear(ret);
 	}
 	return 0;

@@ -48,10 +48,10 @@ int cache_load_seen(const struct build_context *c, const struct digest *recipe,
 		    struct err *e) WARN_UNUSED;
 int cache_save(const struct build_context *c, const struct image_result *r,
 	       struct err *e) WARN_UNUSED;
-/* The recipe's bytes, as "<recipe hex>.recipe.json": what a later one is compared with. */
-int cache_save_recipe(const struct build_context *c, const struct digest *recipe,
-		      const char *canonical, struct err *e) WARN_UNUSED;
-/* *ret is left empty if it was not kept, or is not what its name says. */
+/* The same with the recipe's bytes in it: what a later recipe is compared with. */
+int cache_save_with_recipe(const struct build_context *c, const struct image_result *r,
+			   const char *canonical, struct err *e) WARN_UNUSED;
+/* *ret is left empty if there is none, or another one than the digest says. */
 int cache_load_recipe(const struct build_context *c, const struct digest *recipe,
 		      struct buf *ret, struct err *e) WARN_UNUSED;
 /* Likewise a single blob, under what it was made from, as cache/<key>.blob. */
