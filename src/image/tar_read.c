@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "image/tar_ahead_internal.h"
 #include "util/limits.h"
 #include "util/mem.h"
 #include "util/num.h"
@@ -545,41 +546,9 @@ void tar_reader_init(struct tar_reader *r, struct byte_source *source, struct en
 	*r = (struct tar_reader){.source = source, .gate = gate};
 }
 
-static bool is_time_to_look_ahead(const struct tar_reader *r)
-{
-	const struct byte_input *in = &r->source->in;
-	uint64_t used = in->offset - in->begin;
-	const struct entry_gate *gate = r->gate;
-	if (r->looked_ahead)
-		return false;
-	return gate->entries == TAR_LOOK_AHEAD_ENTRIES ||
-	       (gate->entries == TAR_LOOK_AHEAD_CHEAP_ENTRIES &&
-		used < TAR_LOOK_AHEAD_CHEAP_ENTRIES * TAR_CHEAP_ENTRY_BYTES) ||
-	       (gate->name_bytes >= TAR_LOOK_AHEAD_NAMES_BYTES && used < gate->name_bytes / 4);
-}
-
-/* Whatever a limit counts is counted by a gate of its own here. */
-static int look_ahead(struct tar_reader *r, struct err *e)
-{
-	AUTO(byte_source) source = {.what = NULL};
-	struct entry_gate gate = *r->gate;
-	struct tar_reader ahead;
-	gate.entries = gate.bytes = gate.name_bytes = 0;
-	if (byte_source_reopen(r->source, &source, e) < 0)
-		return -1;
-	tar_reader_init(&ahead, &source, &gate);
-	r->looked_ahead = ahead.looked_ahead = true;
-	for (bool end = false; !end;) {
-		AUTO(entry) entry = {0};
-		if (tar_reader_next(&ahead, &entry, &end, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 int tar_reader_next(struct tar_reader *r, struct entry *ret, bool *ret_end, struct err *e)
 {
-	if (is_time_to_look_ahead(r) && look_ahead(r, e) < 0)
+	if (tar_ahead_is_time(r) && tar_ahead_look(r, e) < 0)
 		return -1;
 	if (tar_take(r, NULL, r->data_left, e) < 0 || tar_take(r, NULL, r->padding_left, e) < 0)
 		return -1;

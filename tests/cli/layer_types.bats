@@ -207,7 +207,7 @@ describe_tree() {
 		MOUNTED=$PWD/$type
 		mkdir "$type"
 		mount -t tmpfs none "$type"
-		lowers= i=0
+		lowers="" i=0
 		while read -r digest; do
 			mkdir "$type/$i"
 			mount -t "$type" -o loop,ro "$(blob_path "$digest")" "$type/$i"
@@ -395,14 +395,14 @@ expect_refused() {
 		head -c 4096 "good.$type" >bad
 		write_fs_layout bad "$media" bad.oci && write_child bad.oci && expect_refused
 		# Of the wrong type.
-		cp good.$([ "$type" = erofs ] && echo squashfs || echo erofs) bad
+		if [ "$type" = erofs ]; then cp good.squashfs bad; else cp good.erofs bad; fi
 		write_fs_layout bad "$media" bad.oci && write_child bad.oci && expect_refused
 		# Bytes overwritten all over the metadata: an error of ours, or an image; never a crash.
 		offset=1024
-		for i in $(seq 12); do
+		for i in $(seq 6); do
 			cp "good.$type" bad
 			printf '\377\377\377\377\377\377' | dd of=bad bs=1 seek="$offset" conv=notrunc status=none
-			offset=$((offset + 61))
+			offset=$((offset + 113))
 			write_fs_layout bad "$media" bad.oci
 			write_child bad.oci
 			run stacker build -f child.yaml
