@@ -284,6 +284,11 @@ bench-image: deps-dev ## the part of bench that packs, unpacks and builds a Debi
 	@./tests/bench/image.py $(BUILD)/stacker $(OUT)/bench/bench_image $(BUILD)/bench/image-work \
 		$(BUILD)/bench/image.json
 
+.PHONY: bench-registry
+bench-registry: deps-dev ## pull and push 1 GiB from and to a registry on loopback, beside skopeo
+	@+$(MAKE) --no-print-directory -j$(JOBS) all
+	@./tests/bench/registry.sh $(BUILD)/stacker
+
 .PHONY: check-layers
 check-layers: ## check which module includes which
 	@./tests/lib/check_layers.sh src

@@ -44,7 +44,8 @@ start_registry() {
 stop_registry() {
 	local pid
 	pid=$(cat "$BATS_FILE_TMPDIR/registry/pid") || return 0
-	kill "$pid" && wait "$pid" 2>/dev/null || true
+	kill "$pid" 2>/dev/null || return 0
+	wait "$pid" 2>/dev/null || true
 }
 
 curl_registry() {
