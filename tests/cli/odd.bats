@@ -109,12 +109,12 @@ tree() {
 		  build_only: ${{ONLY:false}}
 		  ${{KEY:imports}}:
 		    - {path: "file${{NOTHING:}}", dest: /${{WHERE}}, mode: ${{MODE:0640}}}
-		  cmd: [a${{NOTHING:}}b, "${{A:$}}{{x}}"]
+		  cmd: [a${{NOTHING:}}b, "${{A:$}}{x}"]
 	END
 	run stacker build --substitute WHERE=a/b
 	expect_success
 	expect_equal "$(tree '%m %p')" $'640 ./a/b\n755 ./a'
-	expect_equal "$(image_config app | jq -c .config.Cmd)" '["ab","${{x}}"]'
+	expect_equal "$(image_config app | jq -c .config.Cmd)" '["ab","${x}"]'
 	run stacker build --substitute 'WHERE=/x, uid: 5'
 	expect_success
 	expect_equal "$(tree %p)" "./x"
