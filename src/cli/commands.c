@@ -3,7 +3,8 @@
 
 #include "util/mem.h"
 
-/* clang-format off: one a line, since everybody adds to it */
+/* One a line, since everybody adds to it. */
+/* clang-format off */
 const struct command *const commands[] = {
 	&command_build,
 	&command_recursive_build,

@@ -1,6 +1,7 @@
 # bats file_tags=user
 # Why something is built again: in a line by build, in full by explain-miss.
 
+# shellcheck disable=SC2016,SC2012,SC2143 # scripts for other shells; names of our own
 load ../lib/helpers
 
 setup() {

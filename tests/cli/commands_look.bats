@@ -1,6 +1,7 @@
 # bats file_tags=user
 # Looking into built images: inspect, grab, exec, chroot, and what a failed step left.
 
+# shellcheck disable=SC2016,SC2012,SC2143 # scripts for other shells; names of our own
 load ../lib/helpers
 
 setup() {
