@@ -49,7 +49,7 @@ $(error MODE=$(MODE) is not one of release, debug, asan, fuzz, cov)
 endif
 
 # Goals that need no compiler, or that install it first, must work on a bare machine.
-NO_COMPILE_GOALS := deps deps-dev help clean demo check security toolchains vectors-variants vectors-cross invariance asan fuzz cov bench bench-image check-layers format-check uninstall
+NO_COMPILE_GOALS := deps deps-dev help clean demo check security toolchains vectors-variants vectors-cross invariance asan fuzz cov bench bench-image bench-registry check-layers format-check uninstall
 ifneq ($(filter-out $(NO_COMPILE_GOALS),$(or $(MAKECMDGOALS),all)),)
 PKG_MISSING := $(shell $(PKG_CONFIG) --print-errors --exists $(PACKAGES) 2>&1 || echo missing)
 ifneq ($(PKG_MISSING),)

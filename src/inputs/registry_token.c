@@ -251,53 +251,65 @@ static int ask_by_post(struct registry_exchange *x, const struct registry_auth *
 	return result;
 }
 
+/* Why there is none. */
+static int explain_no_token(const struct registry_exchange *x, const struct url *realm,
+			    bool withheld, struct registry_failure *f)
+{
+	enum registry_cause cause = withheld && x->fail.cause == REGISTRY_CAUSE_DENIED
+					    ? REGISTRY_CAUSE_REALM
+					    : x->fail.cause;
+
+	registry_fail(f, cause, false, "token service '%s': %s", realm->host, x->fail.text);
+	return -1;
+}
+
+/* `x` is fresh; its answer goes to `answer`. */
+static int ask_for_token(struct registry_exchange *x, const char *scope,
+			 const struct url *realm, struct buf *answer,
+			 struct registry_failure *f)
+{
+	const struct registry_lane *lane = x->lane;
+	const struct credential *c = &lane->fetcher->config->credential;
+	const struct registry_auth *a = &lane->fetcher->auth;
+	bool known = has_password(c) || c->identity_token;
+	bool may_send = known && may_know(lane->fetcher->config, realm);
+
+	if (may_send && check_exposure(lane, f) < 0)
+		return -1;
+	x->to_token_service = true;
+	x->scope = scope;
+	x->out_text = answer;
+	x->out_max = answer->max_bytes;
+	int result = may_send && c->identity_token ? ask_by_post(x, a, scope)
+						   : ask_by_get(x, a, scope, may_send);
+
+	if (result == 0 && x->head.http.status != 200)
+		result = registry_exchange_unexpected(x, "for a token");
+	return result < 0 ? explain_no_token(x, realm, known && !may_send, f) : 0;
+}
+
 static int fetch_token(struct registry_lane *lane, const char *scope, const struct url *realm,
 		       struct registry_failure *f)
 {
-	const struct registry_config *config = lane->fetcher->config;
-	struct registry_auth *a = &lane->fetcher->auth;
 	AUTO(buf) answer = BUF_INIT(2 * LIMIT_REGISTRY_TOKEN_BYTES);
-	struct registry_exchange *x = mem_zalloc(1, sizeof(*x));
-	bool known = has_password(&config->credential) || config->credential.identity_token;
-	bool may_send = known && may_know(config, realm);
+	AUTO_FREE struct registry_exchange *x = mem_zalloc(1, sizeof(*x));
 	char *token = NULL;
 	uint64_t lifetime_s = 0;
 
 	*x = (struct registry_exchange)REGISTRY_EXCHANGE_INIT(lane);
-	x->to_token_service = true;
-	x->scope = scope;
-	x->out_text = &answer;
-	x->out_max = answer.max_bytes;
-	int result = -1;
+	int result = ask_for_token(x, scope, realm, &answer, f);
 
-	if (may_send && check_exposure(lane, f) < 0)
-		goto out;
-	result = may_send && config->credential.identity_token
-			 ? ask_by_post(x, a, scope)
-			 : ask_by_get(x, a, scope, may_send);
-	if (result == 0 && x->head.http.status != 200)
-		result = registry_exchange_unexpected(x, "for a token");
-	if (result < 0) {
-		bool is_mine = x->fail.cause == REGISTRY_CAUSE_DENIED;
-		enum registry_cause cause =
-			is_mine && known && !may_send ? REGISTRY_CAUSE_REALM : x->fail.cause;
-
-		registry_fail(f, cause, false, "token service '%s': %s", realm->host,
-			      x->fail.text);
-		goto out;
-	}
-	if (!registry_token_read(buf_text(&answer), answer.len, &token, &lifetime_s)) {
+	registry_exchange_cleanup(x);
+	if (result == 0 &&
+	    !registry_token_read(buf_text(&answer), answer.len, &token, &lifetime_s)) {
 		registry_fail(f, REGISTRY_CAUSE_TOKEN, false,
 			      "the token service '%s' gives no token", realm->host);
 		result = -1;
-		goto out;
 	}
-	keep_token(a, scope, token, lifetime_s);
-out:
 	if (answer.data)
 		OPENSSL_cleanse(answer.data, answer.len);
-	registry_exchange_cleanup(x);
-	free(x);
+	if (result == 0)
+		keep_token(&lane->fetcher->auth, scope, token, lifetime_s);
 	return result;
 }
 
