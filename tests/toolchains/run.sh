@@ -179,7 +179,7 @@ for name in "${names[@]}"; do
 	run_one "$name" "${as[@]}"
 done
 keep_downloads
-case "$record ${names[*]} " in
+case "$record  ${names[*]} " in # two blanks: the first name has one before it, too
 " "*" userland "*)
 	if [ "$(id -u)" -eq 0 ]; then
 		compare_with_root
