@@ -279,14 +279,17 @@ class Bench:
             else shutil.copy(rootfs, work + "/rootfs.tar")
         with open(work + "/stacker.yaml", "w", encoding="ascii") as out:
             out.write("base:\n  from: {type: tar, url: rootfs.tar}\n")
-        with open(work + "/Containerfile", "w", encoding="ascii") as out:
+        context = self.path("context")
+        os.mkdir(context)
+        os.link(work + "/rootfs.tar", context + "/rootfs.tar")
+        with open(context + "/Containerfile", "w", encoding="ascii") as out:
             out.write("FROM scratch\nADD rootfs.tar /\n")
         ours = [self.stacker, "--quiet", "build"]
-        peer = self.buildah("build", "-q", "--layers", "-t", f"oci:{self.path('buildah-built')}:t", work)
+        peer = self.buildah("build", "-q", "--layers", "-t", f"oci:{self.path('buildah-built')}:t", context)
         self.results["build from an archive"] = in_turns({
-            "stacker": (settle, ours, work), "buildah build": (settle, peer, work)}, 1)
+            "stacker": (settle, ours, work), "buildah build": (settle, peer, context)}, 1)
         self.results["build from an archive, nothing changed"] = in_turns({
-            "stacker": (settle, ours, work), "buildah build": (settle, peer, work)}, 3)
+            "stacker": (settle, ours, work), "buildah build": (settle, peer, context)}, 3)
         self.touch(work)
 
     def touch(self, work):
@@ -323,6 +326,15 @@ def show(bench):
         print(f'{"yes" if claim["holds"] else "NO "} {claim["claim"]}: {claim["figure"]}')
 
 
+def save(bench, out):
+    for rows in bench.results.values():
+        for row in rows.values():
+            if isinstance(row, dict):
+                row.pop("stdout", None)
+    with open(out, "w", encoding="ascii") as file:
+        json.dump({"cpus": CPUS, "rounds": ROUNDS, "results": bench.results, "claims": bench.claims}, file, indent=1)
+
+
 def main():
     if len(sys.argv) != 5:
         sys.exit(__doc__)
@@ -353,13 +365,8 @@ def main():
             bench.build(rootfs)
     finally:
         bench.clear()
-    for rows in bench.results.values():
-        for row in rows.values():
-            if isinstance(row, dict):
-                row.pop("stdout", None)
-    with open(out, "w", encoding="ascii") as file:
-        json.dump({"cpus": CPUS, "rounds": ROUNDS, "results": bench.results, "claims": bench.claims}, file, indent=1)
-    show(bench)
+        save(bench, out)  # what there is, also if something failed
+        show(bench)
 
 
 main()
