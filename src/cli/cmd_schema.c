@@ -25,6 +25,7 @@ const struct command command_schema = {
 	.summary = "Prints a JSON Schema of the stackerfile, for editors.",
 	.options = options,
 	.help = "It is made from the table that the parser goes by. Every stackerfile that is\n"
-		"accepted fits it; unknown directives and values of a wrong kind do not.\n",
+		"accepted fits it; unknown directives and values of a wrong kind do not.\n"
+		"Exit status: 0 printed, 1 failed, 2 wrong usage.\n",
 	.run = run_schema,
 };
