@@ -349,12 +349,12 @@ def main():
     os.makedirs(work)
     rootfs = make_rootfs(cache)
     tree = work + "/tree"
-    os.mkdir(tree)
-    run(["tar", "-x", "--numeric-owner", "-f", rootfs, "-C", tree])
     try:
         if "encode" in PARTS:
             bench.encode(rootfs)
         if "pack" in PARTS or "unpack" in PARTS:
+            os.mkdir(tree)
+            run(["tar", "-x", "--numeric-owner", "-f", rootfs, "-C", tree])
             blob, diff_id = bench.pack(tree)
         remove(bench.path("bundle"), tree)
         if "unpack" in PARTS:
