@@ -213,7 +213,7 @@ sb11() {
 	ln -s /dev/pts/0 base/dev/console
 	ln -s / base/dev/pts
 	script -qec "timeout 60 $STACKER build" /dev/null >log 2>&1 </dev/null || { cat log; return 1; }
-	tr -d '\r' <log | sed -n 's/^app: //p' >said || true
+	tr -d '\r' <log | sed -n '/^app: cache miss because /d; s/^app: //p' >said || true
 	grep -q '^ptmx$' said
 	refute grep -Eq '^[0-9]+$|^/dev/(console|pts)' said
 	once dev-console dev-tty0 controlling-tty

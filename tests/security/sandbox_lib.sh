@@ -72,7 +72,7 @@ build() {
 
 # What the step of 'app' printed.
 said() {
-	sed -n 's/^app: //p' log
+	sed -n '/^app: cache miss because /d; s/^app: //p' log
 }
 
 build_ok() {
