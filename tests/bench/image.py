@@ -279,17 +279,16 @@ class Bench:
             else shutil.copy(rootfs, work + "/rootfs.tar")
         with open(work + "/stacker.yaml", "w", encoding="ascii") as out:
             out.write("base:\n  from: {type: tar, url: rootfs.tar}\n")
-        context = self.path("context")
-        os.mkdir(context)
-        os.link(work + "/rootfs.tar", context + "/rootfs.tar")
-        with open(context + "/Containerfile", "w", encoding="ascii") as out:
-            out.write("FROM scratch\nADD rootfs.tar /\n")
         ours = [self.stacker, "--quiet", "build"]
-        peer = self.buildah("build", "-q", "--layers", "-t", f"oci:{self.path('buildah-built')}:t", context)
+        # By hand: 'buildah build' with ADD never came to an end with this archive (1.28.2).
+        buildah = " ".join(self.buildah())
+        peer = ["sh", "-ec", f"c=$({buildah} from scratch); m=$({buildah} mount $c); "
+                f"tar -x --numeric-owner -f rootfs.tar -C $m; {buildah} commit -q "
+                f"--disable-compression=false $c oci:{self.path('buildah-built')}:t; {buildah} rm $c"]
         self.results["build from an archive"] = in_turns({
-            "stacker": (settle, ours, work), "buildah build": (settle, peer, context)}, 1)
+            "stacker": (settle, ours, work), "tar, buildah": (settle, peer, work)}, 1)
         self.results["build from an archive, nothing changed"] = in_turns({
-            "stacker": (settle, ours, work), "buildah build": (settle, peer, context)}, 3)
+            "stacker": (settle, ours, work)}, 3)
         self.touch(work)
 
     def touch(self, work):
