@@ -18,7 +18,8 @@ static struct capture capture_start(enum log_level level, enum log_format format
 
 	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
 	c = (struct capture){fds[0], fds[1]};
-	log_setup(&(struct log_options){level, format, colour, c.write_fd});
+	log_setup(&(struct log_options){
+		.level = level, .format = format, .colour = colour, .fd = c.write_fd});
 	return c;
 }
 
@@ -26,7 +27,8 @@ static char *capture_end(struct capture *c)
 {
 	AUTO(buf) b = BUF_INIT(1 << 20);
 
-	log_setup(&(struct log_options){LOG_NOTE, LOG_FORMAT_TEXT, false, STDERR_FILENO});
+	log_setup(&(struct log_options){
+		.level = LOG_NOTE, .format = LOG_FORMAT_TEXT, .fd = STDERR_FILENO});
 	close(c->write_fd);
 	assert_int_equal(path_read_fd(c->read_fd, "log", &b, NULL), 0);
 	close(c->read_fd);
@@ -182,11 +184,13 @@ static void test_status_is_erased_by_the_next_message(void **state)
 	int fd = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	assert_int_equal(ioctl(fd, TIOCSWINSZ, &size), 0);
-	log_setup(&(struct log_options){LOG_NOTE, LOG_FORMAT_TEXT, false, fd});
+	log_setup(
+		&(struct log_options){.level = LOG_NOTE, .format = LOG_FORMAT_TEXT, .fd = fd});
 	log_status("12345678\xc3\xa9z"); /* 9 columns: a character is not halved */
 	log_note("n");
 	log_status(NULL); /* nothing shown: nothing to erase */
-	log_setup(&(struct log_options){LOG_NOTE, LOG_FORMAT_TEXT, false, STDERR_FILENO});
+	log_setup(&(struct log_options){
+		.level = LOG_NOTE, .format = LOG_FORMAT_TEXT, .fd = STDERR_FILENO});
 	/* A terminal hands its bytes over in pieces; the other end's close is the end of them. */
 	close(fd);
 	size_t len = 0;
@@ -223,7 +227,8 @@ static void test_dead_reader_is_no_crash(void **state)
 	assert_int_equal(errno, 5);
 	close(c.write_fd);
 	log_note("bad fd");
-	log_setup(&(struct log_options){LOG_NOTE, LOG_FORMAT_TEXT, false, STDERR_FILENO});
+	log_setup(&(struct log_options){
+		.level = LOG_NOTE, .format = LOG_FORMAT_TEXT, .fd = STDERR_FILENO});
 }
 
 int main(void)
