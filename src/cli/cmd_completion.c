@@ -18,8 +18,11 @@ static int print_for(const struct command *self, int argc, char **argv,
 	int status = command_options(self, argc, argv, NULL, &args);
 	if (status >= 0)
 		return status;
-	if (args.len != 1 || !add(args.items[0], &out))
+	if (args.len != 1)
 		return command_usage_error(self, "%s", complaint);
+	if (!add(args.items[0], &out))
+		return command_usage_error(self, "nothing for '%s'; %s", args.items[0],
+					   complaint);
 	return command_print_buf(&out, &e) < 0 ? command_failed(&e) : EXIT_OK;
 }
 

@@ -125,7 +125,7 @@ static int inspect(const struct cli *cli, struct inspect_command *c,
 	AUTO(layout) layout = LAYOUT_INIT;
 	AUTO(strvec) tags = {0};
 	if (layout_open(AT_FDCWD, cli->dirs.oci, &layout, e) < 0)
-		return -1;
+		return err_hint(e, "'stacker build' makes it; --oci-dir names another one");
 	for (size_t i = 0; i < args->len; i++)
 		strvec_push(&tags, args->items[i]);
 	if (args->len == 0 && layout_tags(&layout, &tags, e) < 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/globals.h"
 #include "util/mem.h"
 #include "util/num.h"
 #include "util/path.h"
@@ -70,7 +71,10 @@ int command_options(const struct command *self, int argc, char **argv, void *tar
 	case OPT_HELP:
 		return command_help(self);
 	case OPT_WRONG:
-		if (!e.hint[0])
+		if (first > 0 && opt_find(globals_options, argv[first]))
+			err_hint(&e, "it stands before the command: stacker %s ... %s",
+				 argv[first], self->name);
+		else if (!e.hint[0])
 			err_hint(&e, "see 'stacker %s --help'", self->name);
 		return command_failed(&e);
 	case OPT_GO_ON:

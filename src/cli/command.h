@@ -64,6 +64,14 @@ extern const struct command command_convert;
 extern const struct command *const commands[];
 extern const size_t commands_len;
 
+/* Commands from `first` on, until another group begins, stand below `title` in --help. */
+struct command_group {
+	const struct command *first;
+	const char *title;
+};
+extern const struct command_group command_groups[];
+extern const size_t command_groups_len;
+
 struct command_args {
 	const char *const *items;
 	size_t len;

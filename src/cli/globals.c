@@ -65,12 +65,27 @@ static const char *environment(const char *name)
 	return NULL;
 }
 
+/* The first command that has this option, or NULL. */
+static const char *command_with(const char *option)
+{
+	for (size_t i = 0; i < commands_len; i++)
+		if (opt_find(commands[i]->options, option))
+			return commands[i]->name;
+	return NULL;
+}
+
 enum opt_outcome globals_parse(struct globals *g, int argc, char **argv, int *ret_first,
 			       struct err *e)
 {
 	enum opt_outcome outcome =
 		opt_parse(globals_options, true, argc, argv, g, ret_first, e);
-	if (outcome == OPT_WRONG && !e->hint[0])
+	if (outcome != OPT_WRONG)
+		return outcome;
+	const char *command = *ret_first > 0 ? command_with(argv[*ret_first]) : NULL;
+	if (command)
+		err_hint(e, "it stands after the command: stacker %s %s", command,
+			 argv[*ret_first]);
+	else if (!e->hint[0])
 		err_hint(e, "see 'stacker --help'");
 	return outcome;
 }

@@ -29,10 +29,13 @@ static int print_help(void)
 	buf_add_c(
 		&out,
 		"usage: stacker [OPTIONS] COMMAND [ARGS]\n\n"
-		"Builds OCI images hermetically from stackerfiles, and proves what they are.\n\n"
-		"COMMANDS:\n");
-	for (size_t i = 0; i < commands_len; i++)
+		"Builds OCI images hermetically from stackerfiles, and proves what they are.\n");
+	for (size_t i = 0; i < commands_len; i++) {
+		for (size_t k = 0; k < command_groups_len; k++)
+			if (command_groups[k].first == commands[i])
+				buf_addf(&out, "\n%s:\n", command_groups[k].title);
 		buf_addf(&out, "  %-16s %s\n", commands[i]->name, commands[i]->summary);
+	}
 	buf_add_c(&out, "\nOPTIONS (before the command):\n");
 	opt_help(globals_options, &out);
 	buf_add_c(&out, "\n'stacker COMMAND --help' tells more about a command.\n");
@@ -77,12 +80,28 @@ static int harden(struct err *e)
 	return 0;
 }
 
-static int run_command(const struct cli *cli, int argc, char **argv)
+static const struct command *find_command(const char *name)
 {
 	for (size_t i = 0; i < commands_len; i++)
-		if (str_same(commands[i]->name, argv[0]))
-			return commands[i]->run(cli, commands[i], argc, argv);
-	return unknown_command(argv[0]);
+		if (str_same(commands[i]->name, name))
+			return commands[i];
+	return NULL;
+}
+
+static int run_help(const char *name)
+{
+	if (!name)
+		return print_help();
+	const struct command *command = find_command(name);
+	return command ? command_help(command) : unknown_command(name);
+}
+
+static int run_command(const struct cli *cli, int argc, char **argv)
+{
+	if (str_same(argv[0], "help"))
+		return run_help(argv[1]);
+	const struct command *command = find_command(argv[0]);
+	return command ? command->run(cli, command, argc, argv) : unknown_command(argv[0]);
 }
 
 int main(int argc, char **argv)
@@ -106,7 +125,7 @@ int main(int argc, char **argv)
 	}
 	if (globals_apply(&globals, &cli, &e) < 0)
 		return command_failed(&e);
-	if (first >= argc || str_same(argv[first], "help"))
+	if (first >= argc)
 		return print_help();
 	return run_command(&cli, argc - first, argv + first);
 }

@@ -83,6 +83,26 @@ static void take(const struct opt *o, char *value, void *target)
 	}
 }
 
+/* A long option may be cut short as long as one name alone begins so. */
+static bool is_ambiguous(const struct opt *options, const char *given, struct err *e)
+{
+	enum { LIST_MAX = 1024 };
+	AUTO(buf) list = BUF_INIT(LIST_MAX);
+	size_t found = 0;
+	if (!str_has_prefix(given, "--"))
+		return false;
+	for (const struct opt *o = options; o->name; o++) {
+		if (!str_has_prefix(o->name, given + 2))
+			continue;
+		buf_addf(&list, "%s--%s", found++ > 0 ? ", " : "", o->name);
+	}
+	if (found < 2)
+		return false;
+	err_set(e, ERR_USAGE, "cli/usage", "option '%s' may mean several", given);
+	err_hint(e, "write one of %s", buf_text(&list));
+	return true;
+}
+
 static enum opt_outcome unknown(const struct opt *options, const char *given, struct err *e)
 {
 	const char *names[OPTIONS_MAX];
@@ -97,11 +117,38 @@ static enum opt_outcome unknown(const struct opt *options, const char *given, st
 		err_set(e, ERR_USAGE, "cli/usage", "option '%s' takes no value", name);
 		return OPT_WRONG;
 	}
+	if (is_ambiguous(options, name, e))
+		return OPT_WRONG;
 	err_set(e, ERR_USAGE, "cli/usage", "unknown option '%s'", given);
 	const char *near = is_long ? str_nearest(name + 2, names, len) : NULL;
 	if (near)
 		err_hint(e, "did you mean '--%s'?", near);
 	return OPT_WRONG;
+}
+
+/* Of several behind one dash, getopt says which it is, but has not gone past their word yet. */
+static bool is_letter(int c)
+{
+	return c > ' ' && c < 0x7f && c != '-';
+}
+
+static enum opt_outcome unknown_letter(int letter, struct err *e)
+{
+	err_set(e, ERR_USAGE, "cli/usage", "unknown option '-%c'", letter);
+	return OPT_WRONG;
+}
+
+const struct opt *opt_find(const struct opt *options, const char *given)
+{
+	size_t len = strcspn(given, "=");
+	for (const struct opt *o = options; o->name; o++) {
+		bool is_long = len > 2 && strncmp(given, "--", 2) == 0 &&
+			       strlen(o->name) == len - 2 &&
+			       memcmp(o->name, given + 2, len - 2) == 0;
+		if (is_long || (o->letter && given[0] == '-' && given[1] == o->letter))
+			return o;
+	}
+	return NULL;
 }
 
 enum opt_outcome opt_parse(const struct opt *options, bool stop_at_argument, int argc,
@@ -119,8 +166,12 @@ enum opt_outcome opt_parse(const struct opt *options, bool stop_at_argument, int
 			return OPT_WRONG;
 		}
 		const struct opt *o = c == '?' ? NULL : find(options, c);
-		if (!o)
-			return unknown(options, argv[optind - 1], e);
+		if (!o) {
+			*ret_first = optind - 1;
+			return c == '?' && is_letter(optopt)
+				       ? unknown_letter(optopt, e)
+				       : unknown(options, argv[optind - 1], e);
+		}
 		take(o, optarg, target);
 	}
 	*ret_first = optind;

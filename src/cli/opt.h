@@ -32,9 +32,12 @@ struct opt {
 enum opt_outcome { OPT_GO_ON, OPT_HELP, OPT_WRONG };
 
 /* Parses what stands before the first argument or, unless `stop_at_argument`, anywhere. The
- * arguments are gathered at the end of argv, from *ret_first on. OPT_WRONG: `e` says what. */
+ * arguments are gathered at the end of argv, from *ret_first on. OPT_WRONG: `e` says what, and an
+ * option that is not in the table is argv[*ret_first]. */
 enum opt_outcome opt_parse(const struct opt *options, bool stop_at_argument, int argc,
 			   char **argv, void *target, int *ret_first, struct err *e);
+/* The entry that "-f", "--file" or "--file=x" means, or NULL. */
+const struct opt *opt_find(const struct opt *options, const char *given);
 
 /* The list of --help, wrapped for 80 columns. */
 void opt_help(const struct opt *options, struct buf *out);

@@ -495,8 +495,10 @@ int verify_run(struct build_context *c, const struct verify_options *options,
 {
 	AUTO(verification) v = {.c = c, .plan = PLAN_INIT, .published = LAYOUT_INIT};
 	struct err why = ERR_INIT;
-	if (rebuild_clear(c, e) < 0 || layout_open(AT_FDCWD, c->dirs.oci, &v.published, e) < 0)
+	if (rebuild_clear(c, e) < 0)
 		return -1;
+	if (layout_open(AT_FDCWD, c->dirs.oci, &v.published, e) < 0)
+		return err_hint(e, "'stacker build' makes it; --oci-dir names another one");
 	if (plan_make(c, &options->plan, &v.plan, &why) < 0)
 		return plan_failed(options, &why, ret, e);
 	rebuild_init(&v.runs[0], c, &options->plan, "a", &vary_none);

@@ -24,7 +24,54 @@ write_app() {
 @test "global: without arguments the help is printed, with exit code 0" {
 	run stacker
 	expect_success
-	expect_output "COMMANDS" "build" "verify" "--oci-dir DIR"
+	expect_output "BUILD AND VERIFY:" "  build " "  verify " "LOOK INTO IMAGES:" "--oci-dir DIR"
+}
+
+@test "global: every command stands once in the help, below a title" {
+	run stacker --help
+	expect_success
+	expect_equal "$(grep -c '^  [a-z][a-z-]*  *[A-Z]' <<<"$output")" \
+		"$(grep -c '^	&command_[a-z_]*,$' "$BATS_TEST_DIRNAME/../../src/cli/commands.c")"
+	expect_equal "$(grep -c '^[A-Z ]*:$' <<<"$output")" 5
+}
+
+@test "global: help COMMAND is COMMAND --help" {
+	run stacker build --help
+	expect_success
+	local asked=$output
+	run stacker help build
+	expect_success
+	expect_equal "$output" "$asked"
+	run stacker help bulid
+	expect_exit 2
+	expect_output "unknown command 'bulid'" "did you mean 'build'?"
+}
+
+@test "global: an option on the wrong side of the command is told where it stands" {
+	run stacker -f x build
+	expect_exit 2
+	expect_output "unknown option '-f'" "it stands after the command: stacker build -f"
+	run stacker build --oci-dir=x
+	expect_exit 2
+	expect_output "unknown option '--oci-dir=x'" "it stands before the command: stacker --oci-dir=x ... build"
+}
+
+@test "global: what cannot be completed or has no page is named" {
+	run stacker completion fish
+	expect_exit 2
+	expect_output "nothing for 'fish'" "bash or zsh"
+	run stacker manual bulid
+	expect_exit 2
+	expect_output "nothing for 'bulid'"
+}
+
+@test "global: without a layout, inspect and verify say what makes one" {
+	write_app
+	for command in inspect verify; do
+		run stacker $command
+		expect_output "'oci'" "'stacker build' makes it"
+		[ "$status" -ne 0 ]
+	done
 }
 
 @test "global: --work-dir is the parent of the three directories, unless they are given" {

@@ -141,11 +141,51 @@ static void describes(void **state)
 	}
 }
 
+static void says_which_letter(void **state)
+{
+	AUTO(target) t = {0};
+	AUTO(buf) rest = BUF_INIT(REST_BYTES);
+	struct err e = ERR_INIT;
+	(void)state;
+	assert_int_equal(parse("x before -zf after", false, &t, &rest, &e), OPT_WRONG);
+	assert_string_equal(e.message, "unknown option '-z'");
+	assert_int_equal(parse("x -fz", false, &t, &rest, &e), OPT_WRONG);
+	assert_string_equal(e.message, "unknown option '-z'");
+}
+
+static void lists_what_a_short_form_may_mean(void **state)
+{
+	AUTO(target) t = {0};
+	AUTO(buf) rest = BUF_INIT(REST_BYTES);
+	struct err e = ERR_INIT;
+	(void)state;
+	assert_int_equal(parse("x --te=1", false, &t, &rest, &e), OPT_WRONG);
+	assert_string_equal(e.message, "option '--te' may mean several");
+	assert_string_equal(e.hint, "write one of --text, --texts");
+}
+
+static void finds_what_is_meant(void **state)
+{
+	(void)state;
+	assert_ptr_equal(opt_find(options, "--flag"), &options[0]);
+	assert_ptr_equal(opt_find(options, "-f"), &options[0]);
+	assert_ptr_equal(opt_find(options, "--text=a"), &options[1]);
+	assert_null(opt_find(options, "--fla"));
+	assert_null(opt_find(options, "--"));
+	assert_null(opt_find(options, "-"));
+	assert_null(opt_find(options, "flag"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fills_every_kind), cmocka_unit_test(gathers_arguments),
-		cmocka_unit_test(refuses),	    cmocka_unit_test(asks_for_help),
+		cmocka_unit_test(says_which_letter),
+		cmocka_unit_test(lists_what_a_short_form_may_mean),
+		cmocka_unit_test(finds_what_is_meant),
+		cmocka_unit_test(fills_every_kind),
+		cmocka_unit_test(gathers_arguments),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(asks_for_help),
 		cmocka_unit_test(describes),
 	};
 	return cmocka_run_group_tests_name("cli/opt", tests, NULL, NULL);
