@@ -84,7 +84,7 @@ static int expand_archive(struct build_context *c, const char *path, const char 
 	struct expand_job job = {.name = path, .work = work, .fd = -1};
 	AUTO_CLOSE int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
-		return err_sys(e, "cannot open bundle '%s'", path);
+		return err_sys(e, "cannot open it");
 	if (unpack_charset_open(&job.charset, e) < 0)
 		return -1;
 	job.fd = fd;

@@ -6,6 +6,7 @@
 
 #include "util/mem.h"
 #include "util/path.h"
+#include "util/str.h"
 
 void bundle_use_cleanup(struct bundle_use *u)
 {
@@ -15,8 +16,28 @@ void bundle_use_cleanup(struct bundle_use *u)
 	bundle_cleanup(&u->bundle);
 }
 
-int bundle_use_prepare(const struct cli *cli, struct bundle_use *ret, struct err *e)
+static const char *other_source(const struct plan_args *a)
 {
+	if (!str_same(a->file, PLAN_ARGS_FILE))
+		return "--stacker-file";
+	if (a->search_dir)
+		return "--search-dir";
+	if (a->substitute.len > 0)
+		return "--substitute";
+	if (a->substitute_file)
+		return "--substitute-file";
+	return a->annotations_namespace ? "--annotations-namespace" : NULL;
+}
+
+int bundle_use_prepare(const struct cli *cli, const struct plan_args *args,
+		       struct bundle_use *ret, struct err *e)
+{
+	const char *other = other_source(args);
+	if (other) {
+		err_set(e, ERR_USAGE, "cli/usage", "--bundle excludes '%s'", other);
+		return err_hint(e,
+				"a bundle has its stackerfiles and what they were read with");
+	}
 	AUTO_FREE char *cwd = realpath(".", NULL);
 	if (!cwd)
 		return err_sys(e, "cannot find the working directory");

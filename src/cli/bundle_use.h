@@ -4,6 +4,7 @@
 
 #include "build/bundle.h"
 #include "cli/command.h"
+#include "cli/plan_args.h"
 
 #define BUNDLE_USE_OPTION(type, member)                                                        \
 	{                                                                                      \
@@ -19,9 +20,10 @@ struct bundle_use {
 };
 void bundle_use_cleanup(struct bundle_use *u);
 
-/* First: makes u->cli, to open the context with. */
-int bundle_use_prepare(const struct cli *cli, struct bundle_use *ret,
-		       struct err *e) WARN_UNUSED;
+/* First: makes u->cli, to open the context with. What else says which stackerfile, or how it is
+ * to be read, would not be heeded, so that it is an error. */
+int bundle_use_prepare(const struct cli *cli, const struct plan_args *args,
+		       struct bundle_use *ret, struct err *e) WARN_UNUSED;
 /* Then: opens the bundle, plans what it holds (names in `plan` that are given already stay) and
  * changes to its directory. */
 int bundle_use_enter(struct bundle_use *u, struct build_context *c, const char *path,

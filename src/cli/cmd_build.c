@@ -215,7 +215,7 @@ static int build(const struct cli *cli, struct build_command *b, struct err *e)
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	AUTO(bundle_use) use = {0};
 	b->context = &c;
-	if (b->bundle && bundle_use_prepare(cli, &use, e) < 0)
+	if (b->bundle && bundle_use_prepare(cli, &b->args, &use, e) < 0)
 		return -1;
 	if (layer_types_add(&b->options.layer_types, &b->layer_types, b->no_verity, e) < 0 ||
 	    command_context_open(b->bundle ? &use.cli : cli, &c, e) < 0 ||

@@ -104,7 +104,7 @@ static int run_verify(const struct cli *cli, const struct command *self, int arg
 	AUTO(build_context) c = BUILD_CONTEXT_INIT;
 	AUTO(bundle_use) use = {0};
 	AUTO(verify_report) report = {0};
-	if (v.bundle && bundle_use_prepare(cli, &use, &e) < 0)
+	if (v.bundle && bundle_use_prepare(cli, &v.args, &use, &e) < 0)
 		return fail(&e);
 	if (command_context_open(v.bundle ? &use.cli : cli, &c, &e) < 0 ||
 	    (v.bundle && bundle_use_enter(&use, &c, v.bundle, &v.options.plan, &e) < 0))

@@ -71,6 +71,20 @@ teardown() {
 	expect_output "app: reproduced" "plain: reproduced"
 }
 
+@test "bundle: what else names stackerfiles is an error beside it, not overlooked" {
+	for command in build verify; do
+		run stacker $command --bundle b.tar -f other.yaml
+		expect_exit 2
+		expect_output "--bundle excludes '--stacker-file'"
+		run stacker $command --bundle b.tar --substitute A=b
+		expect_exit 2
+		expect_output "--bundle excludes '--substitute'"
+	done
+	run stacker build --bundle absent.tar
+	expect_exit 1
+	expect_output "error: bundle 'absent.tar': cannot open it: No such file"
+}
+
 @test "bundle: the same bytes each time" {
 	run stacker lock --substitute WORD=hello
 	expect_success
