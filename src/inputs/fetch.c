@@ -40,8 +40,9 @@ static const struct {
 	[FETCH_CAUSE_NETWORK] = {ERR_INPUT, "fetch/network",
 				 "check the network, or name a second URL for the same hash"},
 	[FETCH_CAUSE_TLS] = {ERR_INPUT, "fetch/tls",
-			     "the server's certificate was not accepted; is the package "
-			     "'ca-certificates' installed?"},
+			     "check that the URL is right, and that the package "
+			     "'ca-certificates' is installed; --ca-file FILE names another "
+			     "certificate authority"},
 	[FETCH_CAUSE_STALLED] = {ERR_INPUT, "fetch/stalled",
 				 "try again later, or name a second URL for the same hash"},
 	[FETCH_CAUSE_STATUS] = {ERR_INPUT, "fetch/http-status",
@@ -224,7 +225,9 @@ static void report_progress(struct session *s, bool is_last)
 	uint64_t now = clock_monotonic_ms();
 	bool all_known = true;
 
-	if (!s->options->progress || (!is_last && now < s->progress_at_ms))
+	/* That all is done is told once, at the end. */
+	bool is_due = now >= s->progress_at_ms && p.done < p.total;
+	if (!s->options->progress || (!is_last && !is_due))
 		return;
 	s->progress_at_ms = now + PROGRESS_MS;
 	for (size_t i = 0; i < s->jobs.len; i++) {

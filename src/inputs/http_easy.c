@@ -1,6 +1,8 @@
 /* What no request of ours may do or leave out. */
 #include "inputs/http_easy_internal.h"
 
+#include <string.h>
+
 #include "util/err.h"
 #include "util/limits.h"
 
@@ -45,4 +47,9 @@ bool http_is_tls_refusal(CURLcode rc)
 	return rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CERTPROBLEM ||
 	       rc == CURLE_SSL_CIPHER || rc == CURLE_SSL_CACERT_BADFILE ||
 	       rc == CURLE_SSL_ISSUER_ERROR;
+}
+
+bool http_speaks_no_tls(CURLcode rc, const char *text)
+{
+	return rc == CURLE_SSL_CONNECT_ERROR && strstr(text, "wrong version number");
 }

@@ -18,5 +18,8 @@ void http_easy_restrict(CURL *easy, unsigned connect_ms);
 void http_easy_set_tls(CURL *easy, const struct curl_blob *ca);
 /* The certificate or the negotiation was refused, as opposed to a fault of the network. */
 bool http_is_tls_refusal(CURLcode rc);
+/* Plain http where TLS was expected; `text` is curl's, the only place that tells it from a
+ * handshake that broke off. */
+bool http_speaks_no_tls(CURLcode rc, const char *text);
 
 #endif

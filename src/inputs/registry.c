@@ -37,7 +37,8 @@ static const struct {
 				    "transferred already is not transferred again"},
 	[REGISTRY_CAUSE_TLS] = {ERR_INPUT, "registry/tls",
 				"give the registry's own certificate authority with "
-				"--ca-file, or, for a test, say --insecure"},
+				"--ca-file, or, for a test, say 'insecure: true', --insecure "
+				"or, to publish, --skip-tls"},
 	[REGISTRY_CAUSE_STALLED] = {ERR_INPUT, "registry/stalled", "try again later"},
 	[REGISTRY_CAUSE_STATUS] = {ERR_INPUT, "registry/status",
 				   "check the name; is this a registry?"},

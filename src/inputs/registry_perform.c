@@ -344,6 +344,9 @@ static void judge_fault(struct registry_exchange *x, CURLcode rc)
 			      (unsigned long long)WINDOW_MIN_BYTES, stall_ms);
 	else if (http_is_tls_refusal(rc))
 		registry_fail(&x->fail, REGISTRY_CAUSE_TLS, false, "%s", text);
+	else if (http_speaks_no_tls(rc, text))
+		registry_fail(&x->fail, REGISTRY_CAUSE_TLS, false,
+			      "the registry speaks plain http, not TLS");
 	else if (rc == CURLE_WEIRD_SERVER_REPLY || rc == CURLE_UNSUPPORTED_PROTOCOL)
 		registry_fail(&x->fail, REGISTRY_CAUSE_RESPONSE, false, "%s", text);
 	else

@@ -249,6 +249,9 @@ static void judge_fault(struct transfer *t, CURLcode rc)
 
 	if (http_is_tls_refusal(rc))
 		transfer_set_failure(t, FETCH_CAUSE_TLS, false, "%s", text);
+	else if (http_speaks_no_tls(rc, text))
+		transfer_set_failure(t, FETCH_CAUSE_TLS, false,
+				     "the server speaks plain http, not TLS");
 	else if (rc == CURLE_OPERATION_TIMEDOUT)
 		transfer_set_failure(t, FETCH_CAUSE_STALLED, true,
 				     "the server did not answer within %u ms",
