@@ -197,14 +197,28 @@ static int between_registries(struct copying *x, const struct registry_descripto
 	return push_blobs(x, missing, missing_len, e);
 }
 
+static int into_layout(struct copying *x, const struct remote_tree *tree,
+		       const struct registry_descriptor *blobs, struct err *e)
+{
+	size_t len = tree->blobs.len;
+	size_t present = 0;
+	for (size_t i = 0; i < len; i++)
+		present += layout_has_blob(&x->to.layout, &tree->blobs.items[i].digest,
+					   tree->blobs.items[i].size);
+	if ((x->from.registry ? registry_fetch_blobs(x->from.registry, blobs, len, x->store, e)
+			      : put_into_layout(x, &tree->blobs, e)) < 0)
+		return -1;
+	x->report.pushed.present += present;
+	x->report.pushed.pushed += len - present;
+	return 0;
+}
+
 static int copy_blobs(struct copying *x, const struct remote_tree *tree, struct err *e)
 {
 	AUTO_FREE struct registry_descriptor *blobs = remote_blobs(&tree->blobs);
 	size_t len = tree->blobs.len;
-	if (!x->from.registry && !x->to.registry)
-		return put_into_layout(x, &tree->blobs, e);
 	if (!x->to.registry)
-		return registry_fetch_blobs(x->from.registry, blobs, len, x->store, e);
+		return into_layout(x, tree, blobs, e);
 	if (x->from.registry)
 		return between_registries(x, blobs, len, e);
 	return push_blobs(x, blobs, len, e);

@@ -265,13 +265,23 @@ add_referrer() {
 	expect_exit 2
 }
 
+@test "registry: one that speaks plain http is named so at once, with what takes it" {
+	start_fake_registry
+	run stacker copy "docker://$FAKE/a/b:x" oci:out:x
+	expect_exit 1
+	expect_output "speaks plain http, not TLS [registry/tls]" "--insecure"
+	refute_output "trying again"
+}
+
 @test "registry: what was brought before a fault is not brought again" {
 	start_fake_registry
-	stacker copy --insecure "docker://$FAKE/a/b:amd64" oci:out:one
+	run stacker copy --insecure "docker://$FAKE/a/b:amd64" oci:out:one
+	expect_output ": 4 blobs sent, 0 were there"
 	expect_equal "$(grep -c '"GET", "path": "/v2/a/b/blobs/' fake.log)" 4
 	lost=$(find out/blobs/sha256 -type f -size +30k | sort | head -1)
 	rm -f "$lost"
-	stacker copy --insecure "docker://$FAKE/a/b:amd64" oci:out:one
+	run stacker copy --insecure "docker://$FAKE/a/b:amd64" oci:out:one
+	expect_output ": 1 blobs sent, 3 were there"
 	[ -f "$lost" ]
 	expect_equal "$(grep -c '"GET", "path": "/v2/a/b/blobs/' fake.log)" 5
 	expect_sound_blobs out
