@@ -124,9 +124,12 @@ static int resolve_oci_base(const struct recipe_image *r, struct digest *ret, st
 {
 	AUTO(layout) layout = LAYOUT_INIT;
 	AUTO(descriptor) found = {0};
-	if (layout_open(AT_FDCWD, r->from_layout, &layout, e) < 0 ||
-	    layout_resolve(&layout, r->from_ref, r->os, r->arch, &found, e) < 0)
-		return err_locate(e, &r->pos);
+	if (layout_open(AT_FDCWD, r->from_layout, &layout, e) < 0) {
+		err_hint(e, "the path of a layout starts from the working directory");
+		return err_locate(e, &r->from_pos);
+	}
+	if (layout_resolve(&layout, r->from_ref, r->os, r->arch, &found, e) < 0)
+		return err_locate(e, &r->from_pos);
 	*ret = found.digest;
 	return 0;
 }

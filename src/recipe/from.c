@@ -87,6 +87,7 @@ static int split_oci_url(const struct node *url, struct recipe_image *image, str
 		       text);
 		return err_hint(e, "write 'url: PATH:TAG' or 'url: PATH@sha256:HEX'");
 	}
+	image->from_pos = url->pos;
 	image->from_layout = mem_strndup(text, (size_t)(end - text));
 	image->from_ref = mem_strdup(end + 1);
 	if (str_has_prefix(image->from_ref, "sha256:") &&

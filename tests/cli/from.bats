@@ -77,7 +77,7 @@ application/vnd.oci.image.layer.v1.tar"
 	from_oci deep:t
 	run stacker build
 	expect_exit 1
-	expect_output "stacker.yaml:1:1: error: " "[layout/index-too-deep]"
+	expect_output "stacker.yaml:2:26: error: " "[layout/index-too-deep]"
 }
 
 @test "from oci: os, arch and variant choose, and the variant is kept (U33)" {
