@@ -77,8 +77,8 @@ const struct command command_fetch = {
 	.summary = "Brings everything that a build needs into the store.",
 	.options = options,
 	.help = "After it, the build needs no network: neither for what is in the cache now nor for\n"
-		"what is not. Every input is checked against its pin, as in a build. With --push, others who\n"
-		"list the same registry get the inputs from there, whatever became of the URLs.\n"
-		"Exit status: 0 all is there, 1 failed, 2 wrong usage.\n",
+		"what is not. Every input is checked against its pin, as in a build. With --push,\n"
+		"others who list the same registry get the inputs from there, whatever became of the\n"
+		"URLs. Exit status: 0 all is there, 1 failed, 2 wrong usage.\n",
 	.run = run_fetch,
 };

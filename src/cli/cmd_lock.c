@@ -150,11 +150,12 @@ const struct command command_lock = {
 	.options = options,
 	.args = "[--update [NAME...]] | diff OLD NEW",
 	.help = "Looks up every image tag and URL of the stackerfile and its prerequisites that has\n"
-		"no pin yet, and writes URL, hash, size and date to the lock beside it (stacker.yaml has\n"
-		"stacker.lock), for you to commit. A build takes the bytes that the lock names, whatever the servers serve by\n"
-		"then. What changed goes to standard output, a line each: '+' added, '-' removed,\n"
-		"'~' changed. The lock's date is the default 'source_date_epoch'; it moves when a pin\n"
-		"that was there changes. 'stacker lock diff OLD NEW' compares two lock files.\n"
-		"Exit status: 0 done, 1 failed or --check found a change, 2 wrong usage.\n",
+		"no pin yet, and writes URL, hash, size and date to the lock beside it (stacker.yaml\n"
+		"has stacker.lock), for you to commit. A build takes the bytes that the lock names,\n"
+		"whatever the servers serve by then. What changed goes to standard output, a line\n"
+		"each: '+' added, '-' removed, '~' changed. The lock's date is the default\n"
+		"'source_date_epoch'; it moves when a pin that was there changes. 'stacker lock diff\n"
+		"OLD NEW' compares two lock files. Exit status: 0 done, 1 failed or --check found a\n"
+		"change, 2 wrong usage.\n",
 	.run = run_lock,
 };
