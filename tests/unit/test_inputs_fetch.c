@@ -720,7 +720,7 @@ static void test_tls_is_verified(void **state)
 	expect_failure(f, "s:/ok/small", ERR_INPUT, "fetch/tls", "");
 	assert_int_equal(count_requests(f), 0);
 	f->options.ca_file = f->ca_path;
-	expect_failure(f, to_plain, ERR_INPUT, "fetch/network", "");
+	expect_failure(f, to_plain, ERR_INPUT, "fetch/tls", "speaks plain http");
 	f->options.ca_file = "/nonexistent.pem";
 	assert_int_equal(fetch(f, &f->small, -1, "s:/ok/small", NULL, &e), -1);
 	expect_err(&e, ERR_SANDBOX, "fetch/fetcher-broken");
