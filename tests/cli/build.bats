@@ -499,10 +499,16 @@ teardown() { teardown_work; }
 	END
 	mkdir elsewhere
 	stacker --stacker-dir s --oci-dir o --roots-dir r build
-	[ -d s/store ] && [ -e o/index.json ] && [ -d r ]
+	[ -d s/store ]
+	[ -e o/index.json ]
+	[ -d r ]
 	stacker --work-dir elsewhere build
-	[ -d elsewhere/.stacker/store ] && [ -e elsewhere/oci/index.json ] && [ -d elsewhere/roots ]
-	[ ! -e .stacker ] && [ ! -e oci ] && [ ! -e roots ]
+	[ -d elsewhere/.stacker/store ]
+	[ -e elsewhere/oci/index.json ]
+	[ -d elsewhere/roots ]
+	[ ! -e .stacker ]
+	[ ! -e oci ]
+	[ ! -e roots ]
 }
 
 @test "build: the state directory is closed to others" {

@@ -143,7 +143,8 @@ two"
 	echo '{' >.stacker/cache/"$(printf '%064d' 0)".json
 	run stacker gc
 	expect_success
-	[ -e .stacker/cache/note ] && [ -e .stacker/store/blobs/sha256/short ]
+	[ -e .stacker/cache/note ]
+	[ -e .stacker/store/blobs/sha256/short ]
 	[ ! -e .stacker/cache/"$(printf '%064d' 0)".json ]
 }
 

@@ -96,8 +96,12 @@ write_app() {
 		>home/.config/stacker/conf.yaml
 	run stacker build
 	expect_success
-	[ -d s/store ] && [ -e o/index.json ] && [ -d r ]
-	[ ! -e oci ] && [ ! -e .stacker ] && [ ! -e roots ]
+	[ -d s/store ]
+	[ -e o/index.json ]
+	[ -d r ]
+	[ ! -e oci ]
+	[ ! -e .stacker ]
+	[ ! -e roots ]
 	run stacker --oci-dir other build
 	expect_success
 	[ -e other/index.json ]

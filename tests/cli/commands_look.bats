@@ -153,7 +153,8 @@ write_images() {
 	run stacker grab app:/tree/out
 	expect_exit 1
 	expect_output "[grab/not-there]"
-	[ ! -e out ] && [ ! -e passwd ]
+	[ ! -e out ]
+	[ ! -e passwd ]
 }
 
 @test "exec: commands, arguments, exit status, standard input" {

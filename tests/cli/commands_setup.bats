@@ -69,7 +69,9 @@ alice:570000:65536"
 	run stacker unpriv-setup "${me[@]}"
 	expect_exit 1
 	expect_output "[setup/no-range]"
-	[ ! -e .stacker ] && [ ! -e roots ] && [ -z "$(find machine -name '*.lock')" ]
+	[ ! -e .stacker ]
+	[ ! -e roots ]
+	[ -z "$(find machine -name '*.lock')" ]
 	run stacker unpriv-setup "${me[@]}" --username a:b
 	expect_exit 1
 	expect_output "[setup/user]"

@@ -76,7 +76,8 @@ teardown() { teardown_work; }
 	rm d/sub/file
 	stacker build
 	unpack_image app app
-	[ -d app/o/sub ] && [ ! -e app/o/sub/file ]
+	[ -d app/o/sub ]
+	[ ! -e app/o/sub/file ]
 	rm -rf roots
 	run stacker build
 	expect_success

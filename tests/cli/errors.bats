@@ -188,7 +188,8 @@ b: {from: {type: scratch}}' 'a: !!map {from: {type: scratch}}'; do
 			    - {path: $archive, dest: /d, unpack: true}
 		END
 		run stacker build
-		[ ! -e /escaped ] && [ ! -e /escaped-by-link ]
+		[ ! -e /escaped ]
+		[ ! -e /escaped-by-link ]
 		run bash -c "find . -name 'escaped*' 2>/dev/null"
 		expect_equal "$output" ""
 	done

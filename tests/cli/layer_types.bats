@@ -201,7 +201,8 @@ describe_tree() {
 	stacker build "${ALL_TYPES[@]}" >/dev/null 2>&1
 	unpack_image app tar
 	describe_tree "$PWD/tar" >tar.tree
-	grep -q "user.a" tar.tree && grep -q "0o104711" tar.tree
+	grep -q "user.a" tar.tree
+	grep -q "0o104711" tar.tree
 	local type digest lowers i
 	for type in squashfs erofs; do
 		MOUNTED=$PWD/$type

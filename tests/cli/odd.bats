@@ -330,7 +330,9 @@ l ./top real/file"
 		  from: {type: built, tag: app}
 		  run: |
 		    #!/bin/sh -e
-		    [ ! -e /d/f ] && [ ! -e /opaque/gone ] && [ ! -e /shortlived ]
+		    [ ! -e /d/f ]
+		    [ ! -e /opaque/gone ]
+		    [ ! -e /shortlived ]
 		    echo 3 >/opaque/gone
 	END
 	run stacker build

@@ -112,8 +112,10 @@ write_volatile_image() {
 	unpack_image app tree
 	expect_equal "$(cat tree/etc/machine-id)" uninitialized
 	expect_equal "$(cat tree/etc/shadow)" "root:*:3652:0:99999:7:::"
-	[ -e tree/var/log/dpkg.log ] && [ ! -s tree/var/log/dpkg.log ]
-	[ -e tree/var/log/apt/term.log ] && [ ! -s tree/var/log/apt/term.log ]
+	[ -e tree/var/log/dpkg.log ]
+	[ ! -s tree/var/log/dpkg.log ]
+	[ -e tree/var/log/apt/term.log ]
+	[ ! -s tree/var/log/apt/term.log ]
 	[ ! -e tree/var/cache/ldconfig/aux-cache ]
 	[ ! -e tree/etc/ssh/ssh_host_rsa_key ]
 	[ ! -e tree/var/lib/dpkg/status-old ]
@@ -132,7 +134,8 @@ write_volatile_image() {
 	write_volatile_image none
 	stacker build
 	unpack_image app tree
-	[ -s tree/var/log/dpkg.log ] && [ -s tree/var/cache/ldconfig/aux-cache ]
+	[ -s tree/var/log/dpkg.log ]
+	[ -s tree/var/cache/ldconfig/aux-cache ]
 	grep -q :20000: tree/etc/shadow
 	! jq -e .normalised .stacker/cache/*.evidence.json
 	run stacker verify app

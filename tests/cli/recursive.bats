@@ -29,7 +29,9 @@ tags() {
 	expect_equal "$(stacker build -f p/sub3/stacker.yaml --order-only)" \
 		"$(order 0 "$PWD/p/sub1/stacker.yaml" '' 1 "$PWD/p/sub2/stacker.yaml" "$PWD/p/sub1/stacker.yaml" \
 			2 "$PWD/p/sub3/stacker.yaml" "$PWD/p/sub2/stacker.yaml")"
-	[ ! -e .stacker ] && [ ! -e oci ] && [ ! -e roots ]
+	[ ! -e .stacker ]
+	[ ! -e oci ]
+	[ ! -e roots ]
 }
 
 @test "recursive: search for multiple stackerfiles using default settings" {

@@ -101,7 +101,9 @@ layer_names() {
 	unpack_image app app
 	unpack_image layer1 layer1
 	expect_equal "$(cat app/file)" data
-	[ -x app/usr-bin-executable ] && [ ! -e app/stacker ] && [ ! -e layer1/file ]
+	[ -x app/usr-bin-executable ]
+	[ ! -e app/stacker ]
+	[ ! -e layer1/file ]
 	run stacker grab app:/file
 	expect_success
 	expect_equal "$(cat file)" data
@@ -150,7 +152,8 @@ layer_names() {
 	expect_equal "$(layer_names app 1 | sort | tr '\n' ' ')" "etc/ etc/sensors.d/ lib-new/ lib-new/x/ "
 	if layer_names child 2 | grep -F .wh.; then return 1; fi
 	unpack_image child child
-	[ -d child/etc/sensors.d ] && [ -e child/new/dir/file ]
+	[ -d child/etc/sensors.d ]
+	[ -e child/new/dir/file ]
 }
 
 @test "upstream build_only: what a stage makes, its child removes" {
@@ -161,7 +164,8 @@ layer_names() {
 	END
 	stacker build
 	unpack_image child child
-	[ ! -e child/dir ] && [ -e child/stays ]
+	[ ! -e child/dir ]
+	[ -e child/stays ]
 	expect_equal "$(image_file noop stays)" ""
 	expect_equal "$(layer_count noop) $(layer_count child)" "2 3"
 	run image_digest parent
@@ -201,7 +205,8 @@ layer_names() {
 		stacker build
 	done
 	unpack_image app app
-	[ -e app/two ] && [ ! -e app/one ]
+	[ -e app/two ]
+	[ ! -e app/one ]
 	chmod -R u+w app
 }
 
@@ -229,7 +234,10 @@ layer_names() {
 	stacker build
 	unpack_image parent parent
 	unpack_image child child
-	[ -e parent/root ] && [ ! -e parent/child ] && [ -e child/root ] && [ -e child/child ]
+	[ -e parent/root ]
+	[ ! -e parent/child ]
+	[ -e child/root ]
+	[ -e child/child ]
 }
 
 @test "upstream caching: a changed tar or OCI base rebuilds" {
@@ -272,12 +280,14 @@ layer_names() {
 	chmod 755 two/file
 	stacker build
 	unpack_image app app
-	[ -x app/in/file ] && [ -e app/in/tree/b ]
+	[ -x app/in/file ]
+	[ -e app/in/tree/b ]
 	rm tree/b
 	stacker build
 	rm -rf app
 	unpack_image app app
-	[ -e app/in/tree/a ] && [ ! -e app/in/tree/b ]
+	[ -e app/in/tree/a ]
+	[ ! -e app/in/tree/b ]
 	run stacker build
 	expect_output "found cached layer app"
 }
@@ -393,7 +403,10 @@ layer_names() {
 	stacker build
 	run stacker clean
 	expect_success
-	[ ! -e oci ] && [ ! -e roots ] && [ ! -e .stacker ] && [ -e stacker.yaml ]
+	[ ! -e oci ]
+	[ ! -e roots ]
+	[ ! -e .stacker ]
+	[ -e stacker.yaml ]
 }
 
 @test "upstream unprivileged: mode 000, and what is in /stacker is not in the image" {

@@ -315,7 +315,8 @@ sha() { sha256sum <"$1" | cut -d' ' -f1; }
 	run stacker build
 	expect_success
 	unpack_image second second
-	[ -x second/executable ] && [ -x second/usr/local/executable ]
+	[ -x second/executable ]
+	[ -x second/usr/local/executable ]
 	expect_equal "$(stat -c %a second/executable)" 711
 }
 
@@ -332,7 +333,8 @@ sha() { sha256sum <"$1" | cut -d' ' -f1; }
 	run stacker build
 	expect_success
 	unpack_image app app
-	[ -x app/usr/bin/tool ] && [ ! -e app/bin ]
+	[ -x app/usr/bin/tool ]
+	[ ! -e app/bin ]
 }
 
 @test "upstream log: progress of downloads with --progress, none without a terminal or with --no-progress" {

@@ -51,6 +51,8 @@ teardown() {
 	REGISTRY_AUTH_FILE=auth.json run stacker --ca-file ../cert.pem build
 	expect_success
 	unpack_image app app
-	[ -e app/d/stays ] && [ -e app/d/new ] && [ ! -e app/d/gone ]
+	[ -e app/d/stays ]
+	[ -e app/d/new ]
+	[ ! -e app/d/gone ]
 	if grep -r careful .stacker oci; then return 1; fi
 }

@@ -44,9 +44,11 @@ unpack_squashfs() {
 	expect_success
 	expect_equal "$(tags_of)" "parent-squashfs parent child-squashfs child same-squashfs same"
 	unpack_squashfs child-squashfs 3 last
-	[ -e last/child ] && [ ! -e last/stage ]
+	[ -e last/child ]
+	[ ! -e last/stage ]
 	unpack_squashfs child-squashfs 2 middle
-	[ -e middle/stage ] && [ ! -e middle/child ]
+	[ -e middle/stage ]
+	[ ! -e middle/child ]
 }
 
 @test "upstream types: files of the base belong to 0, a step that changes nothing adds no layer" {
@@ -76,7 +78,9 @@ unpack_squashfs() {
 	unpack_squashfs app-squashfs 0 app
 	expect_equal "$(cat app/usr/bin/tool)" tool
 	unpack_squashfs through-squashfs 2 through
-	[ -e through/usr/lib/new ] && [ ! -L through/lib ] && [ ! -e through/lib ]
+	[ -e through/usr/lib/new ]
+	[ ! -L through/lib ]
+	[ ! -e through/lib ]
 }
 
 @test "upstream publish: several types, each under the tag of its own" {
