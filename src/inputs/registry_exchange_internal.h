@@ -136,7 +136,6 @@ int registry_auth_renew(struct registry_lane *lane, const char *scope, const cha
 /* A 401 to what was all there is to show. */
 int registry_auth_refused(const struct registry_lane *lane, struct registry_failure *f);
 void registry_auth_wipe(char **text);
-void registry_auth_cleanup(struct registry_auth *a);
 /* What a token service answers. False if there is no usable token in it. */
 bool registry_token_read(const char *text, size_t len, char **ret_token,
 			 uint64_t *ret_lifetime_s);

@@ -36,17 +36,6 @@ void registry_auth_wipe(char **text)
 	mem_free_cleanup(text);
 }
 
-void registry_auth_cleanup(struct registry_auth *a)
-{
-	for (size_t i = 0; i < a->tokens.len; i++) {
-		mem_free_cleanup(&a->tokens.items[i].scope);
-		registry_auth_wipe(&a->tokens.items[i].text);
-	}
-	vec_free(&a->tokens);
-	mem_free_cleanup(&a->realm);
-	mem_free_cleanup(&a->service);
-}
-
 static struct registry_token *find_token(struct registry_auth *a, const char *scope)
 {
 	for (size_t i = 0; i < a->tokens.len; i++)
