@@ -154,7 +154,9 @@ static int refuse_to_build(const struct run *r, const bool *todo, struct err *e)
 		return 0;
 	err_set(e, ERR_INPUT, "build/not-cached", "not in the cache, and not to be built: %s%s",
 		buf_text(&names), names.overflowed ? ", ..." : "");
-	return err_hint(e, "'stacker explain-miss' says why; leave out --cache-only to build");
+	return err_hint(e, "'stacker explain-miss' says why; --trust-cache takes what the "
+			   "registries of conf.yaml have, and without --cache-only they are "
+			   "built");
 }
 
 /* Each image that was built or asked for, to the caches that lack it. */

@@ -88,7 +88,7 @@ on() {
 	expect_equal "$(jq -c '.[0].remote' <<<"$output")" null
 	run on c build --trust-cache --cache-only
 	expect_exit 1
-	expect_output "[build/not-cached]" "two"
+	expect_output "[build/not-cached]" "two" "--trust-cache takes what the registries"
 	[ ! -e c/oci/index.json ]
 }
 
