@@ -51,8 +51,8 @@ struct build_context {
 };
 #define BUILD_CONTEXT_INIT                                                                     \
 	{                                                                                      \
-		.state_fd = -1, .state_lock_fd = -1, .roots_fd = -1, .roots_lock_fd = -1, .cache_fd = -1,           \
-		.store = STORE_INIT                                                            \
+		.state_fd = -1, .state_lock_fd = -1, .roots_fd = -1, .roots_lock_fd = -1,      \
+		.cache_fd = -1, .store = STORE_INIT                                            \
 	}
 void build_context_cleanup(struct build_context *c);
 

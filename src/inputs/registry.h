@@ -33,7 +33,7 @@ struct registry_progress {
 struct registry_options {
 	bool insecure;	     /* certificates are not checked, and plain http will do */
 	const char *ca_file; /* PEM, beside the system's; NULL: none */
-	const char *const *environment; /* where credentials are looked for; see auth.h */
+	const char *const *environment;	     /* where credentials are looked for; see auth.h */
 	const struct credential *credential; /* borrowed, used instead; NULL: look for them */
 	/* Hosts beside the registry's own that may see the password when they are its token
 	 * service; NULL-terminated, may be NULL. */

@@ -28,8 +28,8 @@ struct recipe_resolution {
 	size_t imports_len;
 	struct digest policy; /* of policy/, as embedded */
 	int64_t source_date_epoch;
-	const char *zstd_version;	   /* of the library, which decides zstd's bytes */
-	const char *annotations_namespace; /* NULL: the default */
+	const char *zstd_version;	    /* of the library, which decides zstd's bytes */
+	const char *annotations_namespace;  /* NULL: the default */
 	const struct recipe_layers *layers; /* NULL: tar */
 };
 

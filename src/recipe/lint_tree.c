@@ -94,8 +94,8 @@ static void replace_from(struct node *from)
 static bool goes_alone(const struct err *e)
 {
 	static const char *const ids[] = {
-		"recipe/unknown-directive", "recipe/not-hermetic",
-		"recipe/no-effect",	    "recipe/null-value", "recipe/bad-key",
+		"recipe/unknown-directive", "recipe/not-hermetic", "recipe/no-effect",
+		"recipe/null-value",	    "recipe/bad-key",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {

@@ -35,11 +35,10 @@ static int list(void *ctx, const char *path, struct strvec *ret, struct err *e)
 
 static bool is_blameless(const char *id)
 {
-	static const char *const ids[] = {"recipe/bad-url",
-					  "recipe/bad-hash",	    "recipe/bad-platform",
-					  "recipe/bad-name",	    "recipe/no-substitution",
-					  "recipe/too-big",	    "recipe/bad-path",
-					  "recipe/bad-placeholder", "recipe/unpinned"};
+	static const char *const ids[] = {
+		"recipe/bad-url",  "recipe/bad-hash",	     "recipe/bad-platform",
+		"recipe/bad-name", "recipe/no-substitution", "recipe/too-big",
+		"recipe/bad-path", "recipe/bad-placeholder", "recipe/unpinned"};
 
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
 		if (str_same(id, ids[i]))

@@ -30,9 +30,9 @@ static void test_all_well(void **state)
 	struct seen s = {.ids = ""};
 	fixture_start(&fx);
 	assert_int_equal(sandbox_check(&fx.policy, fx.roots_fd, note, &s), 0);
-	assert_string_equal(s.ids,
-			    "kernel userns newuidmap worker roots-dir whiteout xattr overlay step "
-			    "landlock cgroup core-pattern ");
+	assert_string_equal(
+		s.ids, "kernel userns newuidmap worker roots-dir whiteout xattr overlay step "
+		       "landlock cgroup core-pattern ");
 	/* Nothing is left behind. */
 	AUTO_FREE char *roots = path_join(fx.dir, "roots");
 	shell("[ -z \"$(ls -A $1)\" ]", roots);
