@@ -171,6 +171,16 @@ static int check_user(const char *state, struct err *e)
 	return err_hint(e, "run 'stacker clean' as that user, or give another --stacker-dir");
 }
 
+/* A read-only checkout, or somebody else's, can be built from elsewhere. */
+static int make_state(const char *path, int *ret_fd, struct err *e)
+{
+	if (path_make_private_dir(AT_FDCWD, path, ret_fd, e) == 0)
+		return 0;
+	if (e && (e->saved_errno == EACCES || e->saved_errno == EROFS))
+		err_hint(e, "'stacker --work-dir DIR ...' puts what stacker writes elsewhere");
+	return -1;
+}
+
 int build_context_open_store(const struct build_dirs *dirs, struct build_context *c,
 			     struct err *e)
 {
@@ -180,8 +190,7 @@ int build_context_open_store(const struct build_dirs *dirs, struct build_context
 	c->registry.confine = confine_fetcher;
 	c->registry.confine_ctx = &c->policy;
 	if (policy_load(&c->policy, &c->policy_digest, e) < 0 ||
-	    check_user(dirs->state, e) < 0 ||
-	    path_make_private_dir(AT_FDCWD, dirs->state, &c->state_fd, e) < 0 ||
+	    check_user(dirs->state, e) < 0 || make_state(dirs->state, &c->state_fd, e) < 0 ||
 	    lock_acquire_shared(c->state_fd, ".lock", dirs->state, &c->state_lock_fd, e) < 0)
 		return -1;
 	return store_open(c->state_fd, &c->store, e);

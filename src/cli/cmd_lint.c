@@ -134,7 +134,7 @@ static int lint_file(struct lint_command *l, const char *file, struct err *e)
 	struct err bad_lock = ERR_INIT;
 
 	if (path_read_file(AT_FDCWD, file, &text, e) != 0)
-		return -1;
+		return err_hint(e, "name the stackerfiles; the default is " PLAN_ARGS_FILE);
 	if (read_lock(file, &lock, &bad_lock) != 0)
 		lint_add_error(&report, &bad_lock);
 	const struct pin_locks locks = {.own = &lock};
@@ -165,7 +165,7 @@ static int collect_substitutions(const struct cli *cli, struct lint_command *l, 
 
 static int run_lint(const struct cli *cli, const struct command *self, int argc, char **argv)
 {
-	static const char *const default_files[] = {"stacker.yaml"};
+	static const char *const default_files[] = {PLAN_ARGS_FILE};
 	AUTO(lint_command) l = {.out = BUF_INIT(REPORT_BYTES), .array = json_array()};
 	struct command_args args;
 	struct err e = ERR_INIT;

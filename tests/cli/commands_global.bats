@@ -65,6 +65,23 @@ write_app() {
 	expect_output "nothing for 'bulid'"
 }
 
+@test "global: where nothing can be written, the error says how to write elsewhere" {
+	[ "$(id -u)" -ne 0 ] || skip_justified "root writes everywhere"
+	mkdir closed
+	write_app
+	mv stacker.yaml closed
+	chmod 555 closed
+	cd closed
+	run stacker build
+	cd ..
+	chmod 755 closed
+	expect_exit 1
+	expect_output "cannot make directory '.stacker': Permission denied" "stacker --work-dir DIR"
+	run stacker lint
+	expect_exit 1
+	expect_output "cannot open 'stacker.yaml'" "the default is stacker.yaml"
+}
+
 @test "global: without a layout, inspect and verify say what makes one" {
 	write_app
 	for command in inspect verify; do
