@@ -5,6 +5,7 @@
  */
 #include "build/copy.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,31 @@ static char *ref_of(const struct reference *r)
 	return mem_strdup(digest);
 }
 
+/* The image-spec's grammar of org.opencontainers.image.ref.name. */
+static bool is_ref_name(const char *text)
+{
+	char before[2] = {0};
+	for (const char *p = text; *p; p++) {
+		bool begins_or_goes_on = isalnum((unsigned char)before[0]) ||
+					 (*p == '-' && before[0] == '-' && before[1] != '-');
+		if (!isalnum((unsigned char)*p) &&
+		    (!begins_or_goes_on || !strchr("-._:@+/", *p)))
+			return false;
+		before[1] = before[0];
+		before[0] = *p;
+	}
+	return isalnum((unsigned char)before[0]);
+}
+
+/* A tag that looks like a digest would be taken for one, and name another image. */
+static int check_new_ref(const char *text, const char *ref, bool is_digest, struct err *e)
+{
+	struct digest ignored;
+	if (is_digest || digest_parse(ref, &ignored, NULL) == 0)
+		return err_place(text, "names a digest, which the image itself decides", e);
+	return is_ref_name(ref) ? 0 : err_place(text, "has no name that a tag can have", e);
+}
+
 /* As a stackerfile's: the path ends at the first ":" or at "@sha256:". */
 static int open_layout(const char *text, bool write, struct place *ret, struct err *e)
 {
@@ -95,6 +121,8 @@ static int open_layout(const char *text, bool write, struct place *ret, struct e
 	const char *end = at && (!colon || at < colon) ? at : colon;
 	if (!end || end == path_text || !end[1])
 		return err_place(text, "does not name a layout and a tag", e);
+	if (write && check_new_ref(text, end + 1, end == at, e) < 0)
+		return -1;
 	AUTO_FREE char *path = mem_strndup(path_text, (size_t)(end - path_text));
 	ret->ref = mem_strdup(end + 1);
 	if ((write ? layout_open_writable(AT_FDCWD, path, &ret->layout, e)

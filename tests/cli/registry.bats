@@ -79,6 +79,21 @@ add_referrer() {
 	expect_output "0 blobs sent, "
 }
 
+@test "registry: a copy gets no tag in a layout that is a digest, or that no tag can be" {
+	make_images
+	for tag in "@$(image_digest app)" ":$(image_digest app)" "@sha256:12" ":a b" ":../x" ":-a" ":a-" ":a..b" ":"; do
+		run stacker copy oci:oci:app "oci:out$tag"
+		expect_exit 2
+		expect_output "'oci:out$tag'" "[copy/place]"
+		[ ! -e out ]
+	done
+	for tag in a a.b a--b a_1 a/b+c:d@e; do
+		run stacker copy oci:oci:app "oci:out:$tag"
+		expect_success
+		expect_equal "$(image_digest "$tag" out)" "$(image_digest app)"
+	done
+}
+
 @test "registry: without login, certificate, name or image it says what to do" {
 	make_images
 	REGISTRY_AUTH_FILE='' run rstacker copy oci:oci:app "docker://$REGISTRY/no/app:v1"
