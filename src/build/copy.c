@@ -148,17 +148,17 @@ static int open_place(const struct build_context *c, const char *text, bool inse
 	return 0;
 }
 
-static int find_top(struct copying *x, struct descriptor *ret, struct err *e)
+/* *doc is filled for a registry only. */
+static int find_top(struct copying *x, struct registry_document *doc, struct descriptor *ret,
+		    struct err *e)
 {
-	AUTO(registry_document) doc = REGISTRY_DOCUMENT_INIT;
 	if (!x->from.registry)
 		return layout_find(&x->from.layout, x->from.ref, ret, e);
-	if (registry_get_manifest(x->from.registry, x->from.ref, &doc, NULL, e) < 0 ||
-	    remote_keep(x->store, &doc, e) < 0)
+	if (registry_get_manifest(x->from.registry, x->from.ref, doc, NULL, e) < 0)
 		return -1;
-	*ret = (struct descriptor){.media_type = mem_strdup(doc.media_type),
-				   .digest = doc.digest,
-				   .size = doc.text.len};
+	*ret = (struct descriptor){.media_type = mem_strdup(doc->media_type),
+				   .digest = doc->digest,
+				   .size = doc->text.len};
 	return 0;
 }
 
@@ -362,11 +362,14 @@ int copy_image(struct build_context *c, const struct copy_options *options,
 	x = {.c = c, .from = PLACE_INIT, .to = PLACE_INIT, .done = MAP_INIT(NULL)};
 	AUTO(descriptor) top = {0};
 	AUTO(remote_tree) tree = REMOTE_TREE_INIT;
+	AUTO(registry_document) doc = REGISTRY_DOCUMENT_INIT;
+	/* The destination comes into being only if there is something for it. */
 	if (open_place(c, options->from, options->from_insecure, false, &x.from, e) < 0 ||
+	    find_top(&x, &doc, &top, e) < 0 ||
 	    open_place(c, options->to, options->to_insecure, true, &x.to, e) < 0)
 		return -1;
 	x.store = !x.from.registry ? &x.from.blobs : x.to.registry ? &c->store : &x.to.blobs;
-	if (find_top(&x, &top, e) < 0 ||
+	if ((x.from.registry && remote_keep(x.store, &doc, e) < 0) ||
 	    (options->platform && choose(&x, options->platform, &top, e) < 0) ||
 	    remote_tree_read(x.from.registry, x.store, &top, NULL, &tree, e) < 0 ||
 	    copy_tree(&x, &top, &tree, x.to.ref, NULL, e) < 0 ||

@@ -87,6 +87,9 @@ add_referrer() {
 		expect_output "'oci:out$tag'" "[copy/place]"
 		[ ! -e out ]
 	done
+	run stacker copy oci:oci:absent oci:out:a
+	expect_exit 1
+	[ ! -e out ]
 	for tag in a a.b a--b a_1 a/b+c:d@e; do
 		run stacker copy oci:oci:app "oci:out:$tag"
 		expect_success
