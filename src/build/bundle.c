@@ -215,16 +215,9 @@ static int add_image(struct packing *p, const struct store *from, const struct d
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		for (size_t j = 0; j < lists[i]->len; j++) {
 			const struct descriptor *d = &lists[i]->items[j];
-			AUTO_CLOSE int in = -1;
-			AUTO_CLOSE int out = -1;
 			add_blob(p, &d->digest, d->size);
-			if (store_has(&p->c->store, &d->digest))
-				continue;
-			if (store_blob_open(from, &d->digest, &in, e) < 0 ||
-			    store_stage_open(&p->c->store, &out, e) < 0 ||
-			    path_copy_fd(in, out, "base image", e) < 0 ||
-			    store_stage_commit(&p->c->store, out, &d->digest, (int64_t)d->size,
-					       NULL, NULL, e) < 0)
+			if (store_blob_copy(from, &p->c->store, &d->digest, (int64_t)d->size,
+					    e) < 0)
 				return -1;
 		}
 	return 0;

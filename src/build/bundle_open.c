@@ -95,29 +95,17 @@ static int expand_archive(struct build_context *c, const char *path, const char 
 	return rc;
 }
 
-static int take_blob(const struct build_context *c, const struct layout *from,
-		     const struct descriptor *d, struct err *e)
-{
-	AUTO_CLOSE int in = -1;
-	AUTO_CLOSE int out = -1;
-	if (store_has(&c->store, &d->digest))
-		return 0;
-	if (layout_blob_open(from, &d->digest, (int64_t)d->size, &in, e) < 0 ||
-	    store_stage_open(&c->store, &out, e) < 0 ||
-	    path_copy_fd(in, out, "bundled blob", e) < 0)
-		return -1;
-	return store_stage_commit(&c->store, out, &d->digest, (int64_t)d->size, NULL, NULL, e);
-}
-
 /* What the archive says it is, and its blobs in the store. */
 struct opened {
 	struct layout layout;
+	struct store blobs;	    /* of the layout */
 	struct descriptor manifest; /* of the bundle itself */
 	struct digest config;
 };
 
 static void opened_cleanup(struct opened *o)
 {
+	store_cleanup(&o->blobs);
 	layout_cleanup(&o->layout);
 	descriptor_cleanup(&o->manifest);
 }
@@ -151,13 +139,20 @@ static int find_manifest(struct opened *o, struct manifest *ret, struct err *e)
 	return found ? 0 : malformed("it is a layout without a manifest of a bundle", e);
 }
 
+static int take_blob(struct build_context *c, const struct opened *o,
+		     const struct descriptor *d, struct err *e)
+{
+	return store_blob_copy(&o->blobs, &c->store, &d->digest, (int64_t)d->size, e);
+}
+
 static int take_blobs(struct build_context *c, struct opened *o, struct err *e)
 {
 	AUTO(manifest) m = {0};
-	if (find_manifest(o, &m, e) < 0 || take_blob(c, &o->layout, &m.config, e) < 0)
+	if (path_open_dir(o->layout.dir_fd, "blobs", &o->blobs.blobs_fd, e) < 0 ||
+	    find_manifest(o, &m, e) < 0 || take_blob(c, o, &m.config, e) < 0)
 		return -1;
 	for (size_t i = 0; i < m.layers.len; i++)
-		if (take_blob(c, &o->layout, &m.layers.items[i], e) < 0)
+		if (take_blob(c, o, &m.layers.items[i], e) < 0)
 			return -1;
 	return 0;
 }
@@ -326,7 +321,7 @@ static int make_directory(struct build_context *c, const struct opened *o, struc
 
 int bundle_open(struct build_context *c, const char *path, struct bundle *ret, struct err *e)
 {
-	AUTO(opened) o = {.layout = LAYOUT_INIT};
+	AUTO(opened) o = {.layout = LAYOUT_INIT, .blobs = STORE_INIT};
 	AUTO(bundle) b = {0};
 	char work[ROOTS_NAME_MAX];
 	roots_work_name(c, work);

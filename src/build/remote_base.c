@@ -9,7 +9,6 @@
 #include "build/remote_tree.h"
 #include "util/log.h"
 #include "util/mem.h"
-#include "util/path.h"
 
 /* Whether all of it is in the store, with the right lengths. Absence is no error. */
 static bool is_whole(const struct store *store, const struct remote_base *base,
@@ -69,15 +68,7 @@ static int copy_all(const struct store *from, const struct store *to,
 {
 	for (size_t i = 0; i < list->len; i++) {
 		const struct descriptor *d = &list->items[i];
-		AUTO_CLOSE int in = -1;
-		AUTO_CLOSE int out = -1;
-		if (store_has(to, &d->digest))
-			continue;
-		if (store_blob_open(from, &d->digest, &in, e) < 0 ||
-		    store_stage_open(to, &out, e) < 0 ||
-		    path_copy_fd(in, out, "base image", e) < 0 ||
-		    store_stage_commit(to, out, &d->digest, (int64_t)d->size, NULL, NULL, e) <
-			    0)
+		if (store_blob_copy(from, to, &d->digest, (int64_t)d->size, e) < 0)
 			return -1;
 	}
 	return 0;

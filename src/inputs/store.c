@@ -398,3 +398,17 @@ int store_put(const struct store *s, const void *bytes, size_t len, struct diges
 		*ret = d;
 	return 0;
 }
+
+int store_blob_copy(const struct store *from, const struct store *to, const struct digest *d,
+		    int64_t len, struct err *e)
+{
+	AUTO_CLOSE int in = -1;
+	AUTO_CLOSE int out = -1;
+
+	if (store_has(to, d))
+		return 0;
+	if (store_blob_open(from, d, &in, e) < 0 || store_stage_open(to, &out, e) < 0 ||
+	    path_copy_fd(in, out, "blob", e) < 0)
+		return -1;
+	return store_stage_commit(to, out, d, len, NULL, NULL, e);
+}

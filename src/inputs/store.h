@@ -59,6 +59,9 @@ int store_stage_commit_all(const struct store *s, const struct store_staged *fil
 			   size_t files_len, size_t *ret_failed, struct err *e) WARN_UNUSED;
 int store_put(const struct store *s, const void *bytes, size_t len, struct digest *ret,
 	      struct err *e) WARN_UNUSED;
+/* Brings a blob from another store unless it is there; hashed on the way. `len` -1: unknown. */
+int store_blob_copy(const struct store *from, const struct store *to, const struct digest *d,
+		    int64_t len, struct err *e) WARN_UNUSED;
 /* Removes a blob found damaged, so that it is fetched or built again. */
 int store_blob_discard(const struct store *s, const struct digest *d,
 		       struct err *e) WARN_UNUSED;
