@@ -12,6 +12,7 @@ trap 'rm -f "$found" "$documented"' EXIT
 grep -rhoE '"(yaml|recipe|lock|dockerfile|convert|json|digest|input|import|store|system|url|fetch|registry|copy|unpack|tree|layer|layout|image|bundle|sandbox|policy|roots|cache|build|step|verify|clean|grab|publish|setup|explain|gc|cli|api)/[a-z0-9-]+"' \
 	src --include='*.c' | tr -d '"' | sort -u |
 	grep -vE '^(store/blobs|[a-z]+/v[0-9]+)$' >"$found"
+# shellcheck disable=SC2016 # the quotes hold backticks, not commands
 grep -rhoE '^\| *`?[a-z]+/[a-z0-9-]+`?' docs/errors | tr -d '|` ' | sort -u >"$documented"
 
 undocumented=$(comm -23 "$found" "$documented")
