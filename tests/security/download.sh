@@ -146,7 +146,7 @@ dl01() {
 	refuse fetch/wrong-hash "$ONE/unsized-long/data"
 	refuse fetch/wrong-size "$ONE/ok/data" "hash: $HASH" "size: 99999"
 	refuse fetch/wrong-hash "$ONE/ok/other"
-	[ -z "$(find .stacker -type f -size +0 ! -path '*/cache/*' ! -name oci-layout ! -name index.json ! -name .lock)" ]
+	[ -z "$(find .stacker -type f -size +0 ! -path '*/cache/*' ! -path '*/last/*' ! -name oci-layout ! -name index.json ! -name .lock)" ]
 }
 
 dl02() {
@@ -290,7 +290,7 @@ dl07() {
 		direct fetch/tls "$HASH=https://127.0.0.1:$good/ok/data"
 	}
 	direct fetch/network "$HASH=https://localhost:$PORT/ok/data"
-	direct fetch/network "$HASH=https://localhost:${ONE##*:}/ok/data"
+	direct fetch/tls "$HASH=https://localhost:${ONE##*:}/ok/data"
 	cat ./*.requests >all
 	[ "$(wc -l <all)" -eq 1 ] || fail "a request went to a server that is not trusted"
 	# The program trusts the machine's authorities, which do not know ours.

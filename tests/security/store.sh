@@ -93,12 +93,15 @@ st02() {
 	if grep -rqs secret-of-the-machine .stacker oci; then fail "a link was followed out of an image"; fi
 }
 largest_layer() {
-	find oci/blobs -type f -size +1k -printf '%s %p\n' | sort -n | tail -1 | cut -d' ' -f2
+	local blob
+	for blob in oci/blobs/sha256/*; do
+		! gzip -t "$blob" 2>/dev/null || stat -c '%s %n' "$blob"
+	done | sort -n | tail -1 | cut -d' ' -f2
 }
 
-# refuse_state DIR: it is refused, and nothing is put there.
+# refuse_state DIR [ID]: it is refused, and nothing is put there.
 refuse_state() {
-	build_fails store/unsafe-dir --stacker-dir "$1" build
+	build_fails "${2:-store/unsafe-dir}" --stacker-dir "$1" build
 	[ -z "$(find -L "$1" -type f -newer stamp 2>/dev/null)" ] || fail "something was written to $1"
 }
 st03() {
@@ -130,9 +133,9 @@ st03() {
 	if [ "$WHO" = root ]; then
 		mkdir theirs
 		chown 12345 theirs
-		refuse_state theirs
+		refuse_state theirs store/other-user
 	else
-		refuse_state /usr
+		refuse_state /usr store/other-user
 	fi
 	# Inside, and while it is in use: directories that others could write to.
 	build build

@@ -31,7 +31,7 @@ flip() {
 	chmod u+w "$1"
 	python3 -c 'import sys
 with open(sys.argv[1], "r+b") as f:
-    f.seek(600); b = f.read(1)[0]; f.seek(600); f.write(bytes([b ^ 1]))' "$1"
+    at = f.seek(0, 2) // 2; f.seek(at); b = f.read(1)[0]; f.seek(at); f.write(bytes([b ^ 1]))' "$1"
 }
 layer_of() { jq -r '.layers[-1].digest' "oci/blobs/$(image_digest app | tr : /)" | tr : /; }
 
