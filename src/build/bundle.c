@@ -505,8 +505,11 @@ static int write_blob(struct packing *p, struct tar_writer *w, const char *name,
 		return -1;
 	for (uint64_t at = 0; at < len;) {
 		ssize_t n = pread(fd, chunk, COPY_BYTES, (off_t)at);
-		if (n <= 0)
+		if (n < 0)
 			return err_sys(e, "cannot read blob '%s'", name);
+		if (n == 0)
+			return err_set(e, ERR_MISMATCH, "store/damaged",
+				       "blob '%s' was cut while it was read", name);
 		if (tar_writer_content(w, chunk, (size_t)n, e) < 0)
 			return -1;
 		at += (uint64_t)n;

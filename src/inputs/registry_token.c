@@ -210,8 +210,13 @@ static int ask_by_get(struct registry_exchange *x, const struct registry_auth *a
 	add_scopes(&url, scope);
 	x->method = "GET";
 	x->password = password;
-	int result = registry_exchange_run(x, buf_text(&url));
+	int result = -1;
 
+	if (url.overflowed) /* cut, it would ask for something else */
+		registry_fail(&x->fail, REGISTRY_CAUSE_TOKEN, false,
+			      "its address and the scope make too long a URL");
+	else
+		result = registry_exchange_run(x, buf_text(&url));
 	x->password = NULL;
 	registry_auth_wipe(&password);
 	return result;

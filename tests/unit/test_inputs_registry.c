@@ -627,7 +627,7 @@ static void test_two_writers_of_a_fallback_tag(void **state)
 	finish(&f);
 }
 
-static void test_no_password_over_an_insecure_connection(void **state)
+static void test_no_password_for_an_unknown_host(void **state)
 {
 	struct scratch *s = *state;
 	AUTO(reference) where = {0};
@@ -669,7 +669,7 @@ int main(void)
 		scratch_test(test_referrers),
 		scratch_test(test_fallback_tags_are_not_believed),
 		scratch_test(test_two_writers_of_a_fallback_tag),
-		scratch_test(test_no_password_over_an_insecure_connection),
+		scratch_test(test_no_password_for_an_unknown_host),
 	};
 	struct log_options quiet = {0};
 
