@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "build/remote_tree.h"
+#include "image/config.h"
 #include "image/layout.h"
 #include "util/json_read.h"
 #include "util/limits.h"
@@ -162,6 +163,32 @@ static int find_top(struct copying *x, struct registry_document *doc, struct des
 	return 0;
 }
 
+/* An image that no index speaks for must say itself that it is for the platform. */
+static int check_platform(struct copying *x, const struct descriptor *image,
+			  const struct remote_platform *platform, struct err *e)
+{
+	AUTO(registry_document) doc = REGISTRY_DOCUMENT_INIT;
+	AUTO(manifest) m = {0};
+	AUTO(buf) text = BUF_INIT(LIMIT_CONFIG_BYTES);
+	AUTO(image_config) config = {0};
+	if (remote_load(x->store, image, &doc, e) < 0 ||
+	    manifest_parse(buf_text(&doc.text), doc.text.len, "the image", &m, e) < 0)
+		return -1;
+	const struct descriptor_vec list = {.items = &m.config, .len = 1};
+	AUTO_FREE struct registry_descriptor *blob = remote_blobs(&list);
+	if ((x->from.registry &&
+	     registry_fetch_blobs(x->from.registry, blob, 1, x->store, e) < 0) ||
+	    store_blob_read(x->store, &m.config.digest, &text, e) < 0 ||
+	    image_config_parse(buf_text(&text), text.len, "the image's config", &config, e) < 0)
+		return -1;
+	if (str_same(config.os, platform->os) &&
+	    str_same(config.architecture, platform->arch) &&
+	    (!platform->variant || str_same(config.variant, platform->variant)))
+		return 0;
+	return err_set(e, ERR_INPUT, "image/platform", "the image is for %s/%s, not for %s/%s",
+		       config.os, config.architecture, platform->os, platform->arch);
+}
+
 /* Narrows the top to the image for a platform. */
 static int choose(struct copying *x, const struct remote_platform *platform,
 		  struct descriptor *top, struct err *e)
@@ -171,9 +198,10 @@ static int choose(struct copying *x, const struct remote_platform *platform,
 	if (remote_tree_read(x->from.registry, x->store, top, platform, &tree, e) < 0 ||
 	    remote_find_image(x->store, top, platform, &image, e) < 0)
 		return -1;
+	bool is_alone = digest_eq(&image.digest, &top->digest);
 	descriptor_cleanup(top);
 	*top = image;
-	return 0;
+	return is_alone ? check_platform(x, top, platform, e) : 0;
 }
 
 static int put_into_layout(struct copying *x, const struct descriptor_vec *list, struct err *e)

@@ -266,6 +266,16 @@ add_referrer() {
 	done
 }
 
+@test "registry: an image that no index speaks for is copied for its own platform only" {
+	make_images
+	run stacker copy --platform linux/s390x oci:oci:app oci:out:app
+	expect_exit 1
+	expect_output "[image/platform]" "not for linux/s390x"
+	run stacker copy --platform "linux/$(image_config app | jq -r .architecture)" oci:oci:app oci:out:app
+	expect_success
+	expect_equal "$(image_digest app out)" "$(image_digest app)"
+}
+
 @test "registry: of an index the image for the platform is taken, and no other is brought" {
 	start_fake_registry
 	run stacker copy --insecure --platform linux/arm64/v8 "docker://$FAKE/a/b:x" oci:out:arm
