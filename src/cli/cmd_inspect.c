@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "build/remote.h"
 #include "cli/command.h"
 #include "image/layout.h"
 #include "util/json_read.h"
@@ -15,6 +16,7 @@ enum { SHOWN_DIGITS = 12 };
 
 struct inspect_command {
 	bool json;
+	bool insecure;
 	json_t *results; /* with --json */
 	struct buf out;
 };
@@ -146,7 +148,51 @@ static int inspect(const struct cli *cli, struct inspect_command *c,
 	return command_print_buf(&c->out, e);
 }
 
+/* The tags of a repository, one a line; or {"repository", "tags"}. */
+static int list_tags(const struct cli *cli, struct inspect_command *c, const char *url,
+		     struct err *e)
+{
+	AUTO(build_context) context = BUILD_CONTEXT_INIT;
+	AUTO(reference) where = {0};
+	AUTO(strvec) tags = {0};
+	struct registry *r __attribute__((cleanup(registry_close_cleanup))) = NULL;
+	if (command_store_open(cli, &context, e) < 0 ||
+	    remote_open(&context, url, c->insecure, &where, &r, e) < 0)
+		return -1;
+	if (where.tag || where.digest.alg != DIGEST_NONE) {
+		err_set(e, ERR_USAGE, "cli/usage", "'%s' names one image, not a repository",
+			url);
+		return err_hint(e, "'stacker copy %s oci:DIR:TAG' brings it here", url);
+	}
+	if (registry_list_tags(r, &tags, e) < 0)
+		return -1;
+	json_t *list = json_array();
+	for (size_t i = 0; i < tags.len; i++) {
+		json_array_append_new(list, json_string(tags.items[i]));
+		if (!c->json)
+			buf_addf(&c->out, "%s\n", tags.items[i]);
+	}
+	json_array_append_new(c->results, json_pack("{s:s, s:o}", "repository",
+						    registry_name(r), "tags", list));
+	return 0;
+}
+
+static int inspect_repositories(const struct cli *cli, struct inspect_command *c,
+				const struct command_args *args, struct err *e)
+{
+	for (size_t i = 0; i < args->len; i++)
+		if (list_tags(cli, c, args->items[i], e) < 0)
+			return -1;
+	if (c->json) {
+		json_write(c->results, &c->out);
+		buf_add_byte(&c->out, '\n');
+	}
+	return command_print_buf(&c->out, e);
+}
+
 static const struct opt options[] = {
+	{"insecure", 0, OPT_FLAG, offsetof(struct inspect_command, insecure), NULL,
+	 "ask a registry without checking its certificate, or by plain http"},
 	{"json", 0, OPT_FLAG, offsetof(struct inspect_command, json), NULL,
 	 "print it as JSON: an array with an object an image"},
 	{0},
@@ -160,16 +206,20 @@ static int run_inspect(const struct cli *cli, const struct command *self, int ar
 	if (status >= 0)
 		return status;
 	struct err e = ERR_INIT;
-	return inspect(cli, &c, &args, &e) < 0 ? command_failed(&e) : EXIT_OK;
+	bool is_remote = args.len > 0 && str_has_prefix(args.items[0], REFERENCE_SCHEME);
+	int rc = is_remote ? inspect_repositories(cli, &c, &args, &e)
+			   : inspect(cli, &c, &args, &e);
+	return rc < 0 ? command_failed(&e) : EXIT_OK;
 }
 
 const struct command command_inspect = {
 	.name = "inspect",
-	.summary = "Shows the images of the output layout.",
+	.summary = "Shows the images of the output layout, or the tags of a repository.",
 	.options = options,
-	.args = "[TAG]...",
+	.args = "[TAG]... | docker://HOST/REPOSITORY...",
 	.help = "Each TAG, or all there are: the layers with the beginning of their digests, their\n"
 		"sizes and media types, the annotations of the manifest, and the configuration.\n"
-		"Digests are checked while reading. Exit status: 0 shown, 1 failed, 2 wrong usage.\n",
+		"Digests are checked while reading. Of a repository in a registry: its tags.\n"
+		"Exit status: 0 shown, 1 failed, 2 wrong usage.\n",
 	.run = run_inspect,
 };

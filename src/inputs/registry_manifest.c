@@ -18,9 +18,9 @@ static int err_absent(const struct registry *r, const char *ref, struct err *e)
 {
 	err_set(e, ERR_INPUT, "registry/absent", "'%s' has no image '%s'", registry_name(r),
 		ref);
-	return err_hint(e,
-			"check repository and tag; 'skopeo list-tags docker://%s' lists them",
-			registry_name(r));
+	return err_hint(
+		e, "check repository and tag; 'stacker inspect docker://%s' lists the tags",
+		registry_name(r));
 }
 
 /* A document may leave the type out where its reader can see what it is. */

@@ -266,6 +266,22 @@ add_referrer() {
 	done
 }
 
+@test "registry: inspect lists the tags of a repository" {
+	make_images
+	for tag in one two; do
+		stacker --ca-file "$REGISTRY_CA" -q copy oci:oci:app "docker://$REGISTRY/tags/x:$tag"
+	done
+	run stacker --ca-file "$REGISTRY_CA" inspect "docker://$REGISTRY/tags/x"
+	expect_success
+	expect_equal "$output" "$(printf 'one\ntwo')"
+	run stacker --ca-file "$REGISTRY_CA" inspect --json "docker://$REGISTRY/tags/x"
+	expect_success
+	expect_equal "$(jq -c '.[0].tags' <<<"$output")" '["one","two"]'
+	run stacker --ca-file "$REGISTRY_CA" inspect "docker://$REGISTRY/tags/x:one"
+	expect_exit 2
+	expect_output "names one image"
+}
+
 @test "registry: an image that no index speaks for is copied for its own platform only" {
 	make_images
 	run stacker copy --platform linux/s390x oci:oci:app oci:out:app
