@@ -1,6 +1,6 @@
 /*
- * Writing a bundle. First everything is gathered: paths with what they are, and blobs by digest;
- * then the archive is written from the store, each blob once, in byte order of name.
+ * Writing a bundle: everything is gathered, paths with what they are and blobs by digest; then
+ * the archive is written from the store (bundle_archive.h).
  */
 #include "build/bundle.h"
 
@@ -9,14 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "build/bundle_archive.h"
 #include "build/remote_tree.h"
-#include "image/compress.h"
 #include "image/layout.h"
 #include "image/layout_index.h"
-#include "image/tar_write.h"
 #include "inputs/local.h"
 #include "recipe/canon.h"
-#include "util/atomic_file.h"
 #include "util/json_write.h"
 #include "util/limits.h"
 #include "util/mem.h"
@@ -24,9 +22,7 @@
 #include "util/str.h"
 
 #define BUNDLE_SCHEMA STACKER_BASE_URI "bundle/v1"
-#define LAYOUT_TEXT "{\"imageLayoutVersion\":\"1.0.0\"}"
 #define INDEX_TEXT "{\"manifests\":[],\"schemaVersion\":2}"
-enum { COPY_BYTES = 1 << 20 };
 
 struct packing {
 	struct build_context *c;
@@ -442,14 +438,13 @@ static int put_config(struct packing *p, struct descriptor *ret, struct err *e)
 /* The manifest that names every blob of the archive but itself and the config. */
 static int put_manifest(struct packing *p, struct err *e)
 {
-	struct manifest m = {.annotations = MAP_INIT(NULL)};
+	AUTO(manifest) m = {.annotations = MAP_INIT(NULL)};
 	AUTO(buf) text = BUF_INIT(LIMIT_MANIFEST_BYTES);
 	AUTO(descriptor) self = {0};
-	AUTO_FREE char *type = mem_strdup("application/octet-stream");
 	if (put_config(p, &m.config, e) < 0)
-		goto out;
+		return -1;
 	for (size_t i = 0; i < p->blobs.len; i++) {
-		struct descriptor d = {.media_type = type,
+		struct descriptor d = {.media_type = mem_strdup("application/octet-stream"),
 				       .size = *(uint64_t *)p->blobs.entries[i].value};
 		BUG_IF(digest_parse(p->blobs.entries[i].key, &d.digest, NULL) < 0);
 		vec_push(&m.layers, d);
@@ -460,124 +455,10 @@ static int put_manifest(struct packing *p, struct err *e)
 				   .size = text.len};
 	if (buf_check(&text, "bundle manifest", e) < 0 ||
 	    store_put(&p->c->store, text.data, text.len, &self.digest, e) < 0)
-		goto out;
+		return -1;
 	add_blob(p, &self.digest, self.size);
 	layout_index_add(&p->index, &self, BUNDLE_TYPE);
-	vec_free(&m.layers);
-	descriptor_cleanup(&m.config);
 	return 0;
-out:
-	vec_free(&m.layers);
-	descriptor_cleanup(&m.config);
-	return -1;
-}
-
-static int write_text(struct tar_writer *w, const char *path, const struct buf *text,
-		      struct err *e)
-{
-	const struct tar_entry entry = {
-		.type = TAR_FILE, .path = path, .mode = 0644, .size = text->len};
-	return tar_writer_entry(w, &entry, e) < 0
-		       ? -1
-		       : tar_writer_content(w, text->data, text->len, e);
-}
-
-static int write_dir(struct tar_writer *w, const char *path, struct err *e)
-{
-	const struct tar_entry entry = {.type = TAR_DIR, .path = path, .mode = 0755};
-	return tar_writer_entry(w, &entry, e);
-}
-
-static int write_blob(struct packing *p, struct tar_writer *w, const char *name, struct err *e)
-{
-	struct digest d;
-	AUTO_CLOSE int fd = -1;
-	uint64_t len;
-	AUTO_FREE char *chunk = mem_alloc(COPY_BYTES);
-	if (digest_parse(name, &d, e) < 0 ||
-	    store_blob_open_checked(&p->c->store, &d, &fd, &len, e) < 0)
-		return -1;
-	AUTO_FREE char *path =
-		mem_printf("blobs/%s/%s", digest_alg_name(d.alg), strchr(name, ':') + 1);
-	const struct tar_entry entry = {
-		.type = TAR_FILE, .path = path, .mode = 0644, .size = len};
-	if (tar_writer_entry(w, &entry, e) < 0)
-		return -1;
-	for (uint64_t at = 0; at < len;) {
-		ssize_t n = pread(fd, chunk, COPY_BYTES, (off_t)at);
-		if (n < 0)
-			return err_sys(e, "cannot read blob '%s'", name);
-		if (n == 0)
-			return err_set(e, ERR_MISMATCH, "store/damaged",
-				       "blob '%s' was cut while it was read", name);
-		if (tar_writer_content(w, chunk, (size_t)n, e) < 0)
-			return -1;
-		at += (uint64_t)n;
-	}
-	return 0;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(((const struct map_entry *)a)->key, ((const struct map_entry *)b)->key);
-}
-
-/* "sha256:..." sorts before "sha512:...", so that each directory comes once. */
-static int write_blobs(struct packing *p, struct tar_writer *w, struct err *e)
-{
-	AUTO_FREE struct map_entry *sorted = mem_zalloc(p->blobs.len, sizeof(*sorted));
-	const char *last = "";
-	memcpy(sorted, p->blobs.entries, p->blobs.len * sizeof(*sorted));
-	qsort(sorted, p->blobs.len, sizeof(*sorted), compare_names);
-	if (write_dir(w, "blobs", e) < 0)
-		return -1;
-	for (size_t i = 0; i < p->blobs.len; i++) {
-		const char *alg = str_has_prefix(sorted[i].key, "sha256:") ? "blobs/sha256"
-									   : "blobs/sha512";
-		if (!str_same(alg, last) && write_dir(w, alg, e) < 0)
-			return -1;
-		last = alg;
-		if (write_blob(p, w, sorted[i].key, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int write_archive(struct packing *p, int fd, struct err *e)
-{
-	const struct compress_options options = {.fd = fd, .form = LAYER_TAR};
-	struct compressor *out __attribute__((cleanup(compressor_close))) = NULL;
-	AUTO(tar_writer) w = {0};
-	AUTO(buf) index = BUF_INIT(LIMIT_INDEX_BYTES);
-	AUTO(buf) marker = BUF_INIT(sizeof(LAYOUT_TEXT));
-	struct digest ignored;
-	uint64_t len;
-	json_write(p->index.doc.root, &index);
-	buf_add_c(&marker, LAYOUT_TEXT);
-	if (buf_check(&index, "index of the bundle", e) < 0 ||
-	    compressor_open(&options, &out, e) < 0)
-		return -1;
-	tar_writer_init(&w, out);
-	if (write_blobs(p, &w, e) < 0 || write_text(&w, "index.json", &index, e) < 0 ||
-	    write_text(&w, "oci-layout", &marker, e) < 0 ||
-	    tar_writer_finish(&w, &ignored, e) < 0)
-		return -1;
-	return compressor_finish(out, &len, e);
-}
-
-static int write_file(struct packing *p, const char *path, struct err *e)
-{
-	AUTO_FREE char *base = path_base(path);
-	AUTO_FREE char *dir = mem_strdup(path);
-	char *slash = strrchr(dir, '/');
-	AUTO_CLOSE int dir_fd = -1;
-	AUTO_CLOSE int fd = -1;
-	if (slash)
-		slash[slash == dir] = '\0';
-	if (path_open_dir(AT_FDCWD, slash ? dir : ".", &dir_fd, e) < 0 ||
-	    atomic_file_open(dir_fd, 0644, &fd, e) < 0 || write_archive(p, fd, e) < 0)
-		return -1;
-	return atomic_file_commit(dir_fd, base, fd, e);
 }
 
 static int gather(struct packing *p, struct err *e)
@@ -614,5 +495,7 @@ int bundle_write(struct build_context *c, const struct plan_options *options, co
 		    0 ||
 	    plan_make(c, options, &p.plan, e) < 0 || gather(&p, e) < 0)
 		return -1;
-	return write_file(&p, path, e);
+	const struct bundle_archive archive = {
+		.store = &c->store, .blobs = &p.blobs, .index = p.index.doc.root};
+	return bundle_archive_write(&archive, path, e);
 }
