@@ -314,7 +314,7 @@ static void kernel_files(void)
 		"/boot",
 		"/etc/shadow",
 		"/etc/resolv.conf",
-		"/root/.ssh",
+		"/root",
 		"/home",
 		"/var/log",
 		"/mnt",

@@ -10,7 +10,7 @@ RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 ENV CGO_ENABLED=0
 RUN --mount=type=cache,target=/go/pkg/mod \
-    --mount=type=cache,target=/root/.cache/go-build \
+    --mount=type=cache,target=/var/cache/go-build \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go build \
       # reproducible paths
       -trimpath \
