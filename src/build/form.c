@@ -156,44 +156,24 @@ static int convert_config(const struct build_context *c, const struct image_resu
 {
 	AUTO(image_config) config = {0};
 	AUTO(buf) from = BUF_INIT(LIMIT_CONFIG_BYTES);
-	AUTO(buf) to = BUF_INIT(LIMIT_CONFIG_BYTES);
 	if (store_blob_read(&c->store, &tar->config.digest, &from, e) < 0 ||
 	    image_config_parse(buf_text(&from), from.len, "image config", &config, e) < 0)
 		return -1;
 	BUG_IF(config.diff_ids.len != ret->layers.len);
 	for (size_t i = 0; i < ret->layers.len; i++)
 		config.diff_ids.items[i] = ret->layers.items[i].diff_id;
-	image_config_write(&config, &to);
-	if (buf_check(&to, "image config", e) < 0)
-		return -1;
-	ret->config.media_type = mem_strdup(OCI_CONFIG_TYPE);
-	ret->config.size = to.len;
-	return store_put(&c->store, to.data, to.len, &ret->config.digest, e);
+	return result_put_config(c, &config, ret, e);
 }
 
 static int convert_manifest(const struct forms *f, const struct image_result *tar,
 			    struct image_result *ret, struct err *e)
 {
-	AUTO_FREE struct descriptor *layers = mem_zalloc(ret->layers.len + 1, sizeof(*layers));
-	AUTO(buf) text = BUF_INIT(LIMIT_MANIFEST_BYTES);
 	const struct map *from = &tar->inherit_annotations;
 	for (size_t i = 0; i < from->len; i++)
 		map_set_text(&ret->inherit_annotations, from->entries[i].key,
 			     from->entries[i].value);
 	annotation_add(f->plan->annotations_namespace, &ret->recipe, &ret->inherit_annotations);
-	for (size_t i = 0; i < ret->layers.len; i++)
-		layers[i] = ret->layers.items[i].blob;
-	const struct manifest manifest = {
-		.config = ret->config,
-		.layers = {.items = layers, .len = ret->layers.len},
-		.annotations = ret->inherit_annotations,
-	};
-	manifest_write(&manifest, &text);
-	if (buf_check(&text, "image manifest", e) < 0)
-		return -1;
-	ret->manifest.media_type = mem_strdup(OCI_MANIFEST_TYPE);
-	ret->manifest.size = text.len;
-	return store_put(&f->c->store, text.data, text.len, &ret->manifest.digest, e);
+	return result_put_manifest(f->c, ret, e);
 }
 
 static int make_form(const struct forms *f, size_t image, enum layer_type type,

@@ -352,13 +352,7 @@ static int write_config(struct build_context *c, const struct plan_image *image,
 		.created_s = epoch_s,
 	};
 	image_config_apply(&config, &directives);
-	AUTO(buf) text = BUF_INIT(LIMIT_CONFIG_BYTES);
-	image_config_write(&config, &text);
-	if (buf_check(&text, "image config", e) < 0)
-		return err_locate(e, &r->pos);
-	ret->config.media_type = mem_strdup(OCI_CONFIG_TYPE);
-	ret->config.size = text.len;
-	return store_put(&c->store, text.data, text.len, &ret->config.digest, e);
+	return result_put_config(c, &config, ret, e) < 0 ? err_locate(e, &r->pos) : 0;
 }
 
 static void set_annotations(const struct plan *p, const struct plan_image *image,
@@ -376,21 +370,7 @@ static int write_manifest(struct build_context *c, const struct plan *p,
 			  struct err *e)
 {
 	set_annotations(p, image, ret);
-	AUTO_FREE struct descriptor *layers = mem_zalloc(ret->layers.len + 1, sizeof(*layers));
-	for (size_t i = 0; i < ret->layers.len; i++)
-		layers[i] = ret->layers.items[i].blob;
-	const struct manifest manifest = {
-		.config = ret->config,
-		.layers = {.items = layers, .len = ret->layers.len},
-		.annotations = ret->inherit_annotations,
-	};
-	AUTO(buf) text = BUF_INIT(LIMIT_MANIFEST_BYTES);
-	manifest_write(&manifest, &text);
-	if (buf_check(&text, "image manifest", e) < 0)
-		return err_locate(e, &image->recipe->pos);
-	ret->manifest.media_type = mem_strdup(OCI_MANIFEST_TYPE);
-	ret->manifest.size = text.len;
-	return store_put(&c->store, text.data, text.len, &ret->manifest.digest, e);
+	return result_put_manifest(c, ret, e) < 0 ? err_locate(e, &image->recipe->pos) : 0;
 }
 
 int image_build(struct build_context *c, const struct plan *p, size_t index,

@@ -51,6 +51,37 @@ void result_chain_id(const struct digest *parent, const struct digest *diff_id,
 	digest_bytes(DIGEST_SHA256, text, (size_t)len, ret);
 }
 
+int result_put_config(const struct build_context *c, const struct image_config *config,
+		      struct image_result *r, struct err *e)
+{
+	AUTO(buf) text = BUF_INIT(LIMIT_CONFIG_BYTES);
+	image_config_write(config, &text);
+	if (buf_check(&text, "image config", e) < 0)
+		return -1;
+	r->config.media_type = mem_strdup(OCI_CONFIG_TYPE);
+	r->config.size = text.len;
+	return store_put(&c->store, text.data, text.len, &r->config.digest, e);
+}
+
+int result_put_manifest(const struct build_context *c, struct image_result *r, struct err *e)
+{
+	AUTO_FREE struct descriptor *layers = mem_zalloc(r->layers.len + 1, sizeof(*layers));
+	AUTO(buf) text = BUF_INIT(LIMIT_MANIFEST_BYTES);
+	for (size_t i = 0; i < r->layers.len; i++)
+		layers[i] = r->layers.items[i].blob;
+	const struct manifest manifest = {
+		.config = r->config,
+		.layers = {.items = layers, .len = r->layers.len},
+		.annotations = r->inherit_annotations,
+	};
+	manifest_write(&manifest, &text);
+	if (buf_check(&text, "image manifest", e) < 0)
+		return -1;
+	r->manifest.media_type = mem_strdup(OCI_MANIFEST_TYPE);
+	r->manifest.size = text.len;
+	return store_put(&c->store, text.data, text.len, &r->manifest.digest, e);
+}
+
 void cache_log_name(const struct digest *recipe, char out[DIGEST_TEXT_MAX + 8])
 {
 	char hex[DIGEST_TEXT_MAX];

@@ -37,6 +37,13 @@ void image_result_cleanup(struct image_result *r);
 void result_chain_id(const struct digest *parent, const struct digest *diff_id,
 		     struct digest *ret);
 
+/* Store the config, and then the manifest of config, layers and annotations, and describe them in
+ * `r`. "input/too-big" if a document would be over its limit. */
+int result_put_config(const struct build_context *c, const struct image_config *config,
+		      struct image_result *r, struct err *e) WARN_UNUSED;
+int result_put_manifest(const struct build_context *c, struct image_result *r,
+			struct err *e) WARN_UNUSED;
+
 /* *ret_hit is false if there is no entry, or one whose blobs are gone or damaged in size (then
  * with a debug message that says why). */
 int cache_load(const struct build_context *c, const struct digest *recipe,
