@@ -247,6 +247,7 @@ void build_context_cleanup(struct build_context *c)
 	store_cleanup(&c->store);
 	mem_close_cleanup(&c->state_lock_fd);
 	mem_close_cleanup(&c->state_fd);
+	sandbox_idmap_cleanup(&c->idmap);
 	sandbox_policy_cleanup(&c->policy);
 	volatile_list_cleanup(&c->volatile_files);
 }

@@ -42,7 +42,7 @@ static void report(void *ctx, const struct sandbox_requirement *r)
  * so. */
 static int open_roots(const struct cli *cli, int *ret_fd, struct err *e)
 {
-	struct sandbox_idmap idmap;
+	AUTO(sandbox_idmap) idmap = {0};
 	struct err no_ids = ERR_INIT;
 	if (sandbox_idmap_find(&idmap, &no_ids) < 0)
 		return path_make_dir(AT_FDCWD, cli->dirs.roots, 0700, ret_fd, e);

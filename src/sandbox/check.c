@@ -449,5 +449,6 @@ unsigned sandbox_check(const struct sandbox_policy *policy, int roots_fd,
 		failed += probes[i].required && !r.ok;
 		report(ctx, &r);
 	}
+	sandbox_idmap_cleanup(&c.ids);
 	return failed;
 }

@@ -11,6 +11,7 @@
 #include <sys/xattr.h>
 
 #include "sandbox/idmap_internal.h"
+#include "sandbox/outer_internal.h"
 #include "util/buf.h"
 #include "util/limits.h"
 #include "util/mem.h"
@@ -22,6 +23,16 @@
 #define SUBIDS (SANDBOX_IDS - 1)
 
 #define SUBID_FILE_BYTES (1 * MIB)
+
+#define NEWUIDMAP "/usr/bin/newuidmap"
+#define NEWGIDMAP "/usr/bin/newgidmap"
+
+static const struct sandbox_idmap dedicated = {
+	.uid_first = SANDBOX_ROOT_ID_BASE,
+	.gid_first = SANDBOX_ROOT_ID_BASE,
+	.uid_rest = SANDBOX_ROOT_ID_BASE + 1,
+	.gid_rest = SANDBOX_ROOT_ID_BASE + 1,
+};
 
 static bool take_field(const char **p, const char *end, char stop, struct str *ret)
 {
@@ -172,23 +183,25 @@ static int find_user(struct sandbox_idmap *ret, struct err *e)
 	if (find_subids("/etc/subuid", user, uid, &m.uid_rest, e) < 0 ||
 	    find_subids("/etc/subgid", user, uid, &m.gid_rest, e) < 0)
 		return -1;
-	if (!may_write_maps() && (check_helper("/usr/bin/newuidmap", e) < 0 ||
-				  check_helper("/usr/bin/newgidmap", e) < 0))
+	if (!may_write_maps() &&
+	    (check_helper(NEWUIDMAP, e) < 0 || check_helper(NEWGIDMAP, e) < 0))
 		return -1;
+	m.outer = outer_new();
 	*ret = m;
 	return 0;
+}
+
+void sandbox_idmap_cleanup(struct sandbox_idmap *m)
+{
+	outer_free(m->outer);
+	*m = (struct sandbox_idmap){0};
 }
 
 int sandbox_idmap_find(struct sandbox_idmap *ret, struct err *e)
 {
 	if (geteuid() != 0)
 		return find_user(ret, e);
-	*ret = (struct sandbox_idmap){
-		.uid_first = SANDBOX_ROOT_ID_BASE,
-		.gid_first = SANDBOX_ROOT_ID_BASE,
-		.uid_rest = SANDBOX_ROOT_ID_BASE + 1,
-		.gid_rest = SANDBOX_ROOT_ID_BASE + 1,
-	};
+	*ret = dedicated;
 	return 0;
 }
 
@@ -215,63 +228,51 @@ static int write_map(const struct map *m, pid_t pid, struct err *e)
 			   "else run as an ordinary user");
 }
 
-/* The command line of a map's helper. */
-struct helper_args {
-	char text[6][16];
-	const char *argv[9];
-};
-
-static int prepare_helper(const struct map *m, pid_t pid, struct helper_args *a, struct err *e)
+static int run_helper(const struct map *m, pid_t pid, struct err *e)
 {
 	const uint32_t numbers[6] = {(uint32_t)pid,  m->inside_first, m->first,
 				     m->inside_rest, m->rest,	      SUBIDS};
+	char text[ARRAY_LEN(numbers)][16];
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-		snprintf(a->text[i], sizeof(a->text[i]), "%u", numbers[i]);
-	const char *const argv[] = {m->helper,	a->text[0], a->text[1], a->text[2], "1",
-				    a->text[3], a->text[4], a->text[5], NULL};
-	_Static_assert(sizeof(argv) == sizeof(a->argv), "as many words");
-	memcpy(a->argv, argv, sizeof(argv));
-	return check_helper(m->helper, e);
-}
-
-/* Both at once: starting them is most of what a sandbox costs an ordinary user. */
-static int run_helpers(const struct map maps[2], pid_t pid, struct err *e)
-{
-	struct helper_args args[2];
-	for (size_t i = 0; i < 2; i++)
-		if (prepare_helper(&maps[i], pid, &args[i], e) < 0)
-			return -1;
-	if (proc_run_both(args[0].argv, args[1].argv, e) == 0)
+		snprintf(text[i], sizeof(text[i]), "%u", numbers[i]);
+	const char *const argv[] = {m->helper, text[0], text[1], text[2], "1",
+				    text[3],   text[4], text[5], NULL};
+	if (check_helper(m->helper, e) < 0)
+		return -1;
+	if (proc_run(argv, e) == 0)
 		return 0;
 	return e->code == ERR_INTERRUPTED ? -1 : err_recode(e, ERR_SANDBOX, "sandbox/idmap");
 }
 
-static int write_maps(const struct map maps[2], pid_t pid, struct err *e)
+/* The ids of `inside` onto those of `outside`. */
+static int write_maps(const struct sandbox_idmap *inside, const struct sandbox_idmap *outside,
+		      pid_t pid, struct err *e)
 {
-	if (!may_write_maps())
-		return run_helpers(maps, pid, e);
-	for (size_t i = 0; i < 2; i++)
-		if (write_map(&maps[i], pid, e) < 0)
+	const struct map maps[] = {
+		{"uid_map", NEWUIDMAP, inside->uid_first, inside->uid_rest, outside->uid_first,
+		 outside->uid_rest},
+		{"gid_map", NEWGIDMAP, inside->gid_first, inside->gid_rest, outside->gid_first,
+		 outside->gid_rest},
+	};
+	bool is_direct = may_write_maps();
+	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
+		if ((is_direct ? write_map : run_helper)(&maps[i], pid, e) < 0)
 			return -1;
 	return 0;
 }
 
-int sandbox_idmap_write(const struct sandbox_idmap *m, pid_t pid, struct err *e)
+int idmap_write(const struct sandbox_idmap *m, pid_t pid, struct err *e)
 {
-	const struct map maps[2] = {
-		{"uid_map", "/usr/bin/newuidmap", 0, 1, m->uid_first, m->uid_rest},
-		{"gid_map", "/usr/bin/newgidmap", 0, 1, m->gid_first, m->gid_rest},
-	};
-	return write_maps(maps, pid, e);
+	static const struct sandbox_idmap sandbox = {.uid_rest = 1, .gid_rest = 1};
+	return write_maps(&sandbox, m->outer ? &dedicated : m, pid, e);
+}
+
+int idmap_write_outer(const struct sandbox_idmap *m, pid_t pid, struct err *e)
+{
+	return write_maps(&dedicated, m, pid, e);
 }
 
 int sandbox_idmap_write_identity(const struct sandbox_idmap *m, pid_t pid, struct err *e)
 {
-	const struct map maps[2] = {
-		{"uid_map", "/usr/bin/newuidmap", m->uid_first, m->uid_rest, m->uid_first,
-		 m->uid_rest},
-		{"gid_map", "/usr/bin/newgidmap", m->gid_first, m->gid_rest, m->gid_first,
-		 m->gid_rest},
-	};
-	return write_maps(maps, pid, e);
+	return write_maps(m, m, pid, e);
 }

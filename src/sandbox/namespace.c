@@ -2,11 +2,17 @@
  * User, mount, pid, net, ipc, uts and cgroup namespaces in one clone3, the last once more in
  * the child. Parent and child talk over a socket pair: "ready" from the child, then the parent
  * writes the id maps, then "go".
+ *
+ * For an ordinary user a third process does both, the clone and the maps. It enters the outer user
+ * namespace, makes the sandbox a child of our own (CLONE_PARENT), so that we hold it and it dies
+ * with us, and ends.
  */
 #include "sandbox/namespace_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <net/if.h>
@@ -19,18 +25,21 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
+#include "sandbox/idmap_internal.h"
+#include "sandbox/outer_internal.h"
 #include "util/mem.h"
 
-/* All at once, that of the network too, though it takes time that would pass while the ids are
- * mapped: whether they are at its making decides who owns /proc/self/net in it. */
+/* All at once, that of the network too: that no ids are mapped at its making decides who owns
+ * /proc/self/net in it. */
 #define NAMESPACES                                                                             \
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS |            \
 	 CLONE_NEWIPC | CLONE_NEWCGROUP)
 
 #define OOM_SCORE "1000" /* the highest: always allowed, whatever the caller's is */
 
-static int clone_failed(struct err *e)
+int namespace_refused(struct err *e)
 {
 	int saved = errno;
 	err_sys(e, "cannot create the namespaces of a sandbox");
@@ -39,7 +48,8 @@ static int clone_failed(struct err *e)
 		return err_hint(e, "this user runs too many processes already");
 	if (saved == ENOSPC || saved == EUSERS)
 		return err_hint(
-			e, "raise the limits in /proc/sys/user/ (max_user_namespaces ...)");
+			e, "raise the limits in /proc/sys/user/ (max_user_namespaces ...); "
+			   "user namespaces nest 33 deep at most");
 	return err_hint(
 		e, "user namespaces are switched off; see /proc/sys/user/max_user_namespaces, "
 		   "/proc/sys/kernel/unprivileged_userns_clone and "
@@ -74,19 +84,97 @@ static long clone_limited(struct clone_args *args, const struct namespace_spec *
 	return pid;
 }
 
-/* Into the control group, if there is one, which the parent has to leave then. */
-static long clone_grouped(struct clone_args *args, const struct namespace_spec *spec,
-			  struct err *e)
+/* Into the control group, if there is one. `parent` is CLONE_PARENT or 0. *ret_pid is the child,
+ * 0 in it, also if an error follows its start. */
+static int clone_grouped(const struct namespace_spec *spec, uint64_t parent, pid_t *ret_pid,
+			 struct err *e)
 {
+	/* A child of our parent's gets our own exit signal, and may be given none. */
+	struct clone_args args = {
+		.flags = NAMESPACES | CLONE_CLEAR_SIGHAND | parent,
+		.exit_signal = parent ? 0 : SIGCHLD,
+	};
 	int fd = spec->cgroup ? cgroup_clone_fd(spec->cgroup) : -1;
 	if (fd >= 0) {
-		args->flags |= CLONE_INTO_CGROUP;
-		args->cgroup = (uint64_t)fd;
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)fd;
 	}
-	if (spec->cgroup && cgroup_enter(spec->cgroup, e) < 0)
-		return -1;
-	long pid = clone_limited(args, spec);
-	return pid < 0 ? clone_failed(e) : pid;
+	int r = spec->cgroup ? cgroup_enter(spec->cgroup, e) : 0;
+	if (r == 0) {
+		*ret_pid = (pid_t)clone_limited(&args, spec);
+		if (*ret_pid == 0)
+			return 0;
+		r = *ret_pid < 0 ? namespace_refused(e) : 0;
+	}
+	if (spec->cgroup && cgroup_leave(spec->cgroup, r < 0 ? NULL : e) < 0)
+		r = -1;
+	return r;
+}
+
+/* What the process between tells: the sandbox's number, -1 if there is none, and its error. */
+struct start {
+	pid_t pid;
+	struct err err;
+};
+_Static_assert(sizeof(struct start) <= PIPE_BUF, "a start must be one atomic write");
+
+static int enter_outer(int outer_fd, struct err *e)
+{
+	/* The sandbox takes it over, whose /proc/PID/uid_map belongs to root otherwise. */
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+		return err_sys(e, "cannot prepare a sandbox process");
+	if (setns(outer_fd, CLONE_NEWUSER) == 0)
+		return 0;
+	err_sys(e, "cannot enter the user namespace of this run");
+	err_recode(e, ERR_SANDBOX, "sandbox/namespaces");
+	return err_hint(e, "in a container, allow setns in its seccomp profile");
+}
+
+/* The process between. Returns in the sandbox. */
+static void start_between(const struct namespace_spec *spec, int outer_fd, int report_fd)
+{
+	struct start s = {.pid = -1, .err = ERR_INIT};
+	int r = enter_outer(outer_fd, &s.err);
+	if (r == 0)
+		r = clone_grouped(spec, CLONE_PARENT, &s.pid, &s.err);
+	if (s.pid == 0)
+		return;
+	if (r == 0)
+		r = idmap_write(spec->idmap, s.pid, &s.err);
+	ssize_t n = TEMP_FAILURE_RETRY(write(report_fd, &s, sizeof(s)));
+	_exit(r < 0 || n != (ssize_t)sizeof(s));
+}
+
+/* As clone_grouped(). `*ours` is our end of the line to the sandbox. */
+static int clone_between(const struct namespace_spec *spec, int outer_fd, int *ours,
+			 struct proc *between, pid_t *ret_pid, struct err *e)
+{
+	struct start s;
+	int ends[2];
+	bool is_between = false;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(e, "cannot create a pipe");
+	AUTO_CLOSE int report = ends[0];
+	AUTO_CLOSE int theirs = ends[1];
+	if (proc_fork(between, &is_between, e) < 0)
+		return namespace_refused(e);
+	if (is_between) {
+		/* By its closing the sandbox knows of our end: nobody else may hold it. */
+		close(TAKE_FD(*ours));
+		start_between(spec, outer_fd, theirs);
+		*ret_pid = 0;
+		return 0;
+	}
+	close(TAKE_FD(theirs));
+	/* If it was killed between starting and telling, the sandbox ends with the line to us. */
+	if (TEMP_FAILURE_RETRY(read(report, &s, sizeof(s))) != (ssize_t)sizeof(s))
+		return err_set(e, ERR_SANDBOX, "sandbox/namespaces",
+			       "a sandbox process died before it started");
+	*ret_pid = s.pid;
+	if (s.err.code == ERR_NONE)
+		return 0;
+	*e = s.err;
+	return -1;
 }
 
 static bool tell(int channel)
@@ -98,11 +186,7 @@ static bool tell(int channel)
 static bool listen_for(int channel)
 {
 	char byte;
-	ssize_t n;
-	do {
-		n = recv(channel, &byte, 1, 0);
-	} while (n < 0 && errno == EINTR);
-	return n == 1;
+	return TEMP_FAILURE_RETRY(recv(channel, &byte, 1, 0)) == 1;
 }
 
 /* When memory runs out the machine keeps its services and loses the build. A fixed value, since
@@ -126,8 +210,8 @@ static int prepare_child(const struct namespace_spec *spec, struct err *e)
 	/* The one of the clone has our parent's group as its root; in a new one it is our own,
 	 * whose name does not show then. */
 	if (spec->cgroup && unshare(CLONE_NEWCGROUP) < 0)
-		return clone_failed(e);
-	return spec->meanwhile ? spec->meanwhile(e) : 0;
+		return namespace_refused(e);
+	return 0;
 }
 
 static int start_child(const struct namespace_spec *spec, int channel, struct err *e)
@@ -153,7 +237,7 @@ static int start_parent(const struct namespace_spec *spec, const struct proc *ch
 	if (!listen_for(channel))
 		return err_set(e, ERR_SANDBOX, "sandbox/namespaces",
 			       "a sandbox process died before it started");
-	if (sandbox_idmap_write(spec->idmap, child->pid, e) < 0)
+	if (spec->idmap->outer == NULL && idmap_write(spec->idmap, child->pid, e) < 0)
 		return -1;
 	if (!tell(channel))
 		return err_set(e, ERR_SANDBOX, "sandbox/namespaces",
@@ -164,30 +248,31 @@ static int start_parent(const struct namespace_spec *spec, const struct proc *ch
 int namespace_spawn(const struct namespace_spec *spec, struct proc *ret, bool *ret_is_child,
 		    int *ret_channel, struct err *e)
 {
-	int ends[2], pidfd = -1;
+	int ends[2], outer_fd = -1;
+	pid_t pid = -1;
+	AUTO(proc) between = PROC_INIT;
+	AUTO(proc) child = PROC_INIT;
+	if (outer_open(spec->idmap, &outer_fd, e) < 0)
+		return -1;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return err_sys(e, "cannot create a socket pair");
 	AUTO_CLOSE int ours = ends[0];
 	AUTO_CLOSE int theirs = ends[1];
-	struct clone_args args = {
-		.flags = NAMESPACES | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-		.pidfd = (uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
-	long pid = clone_grouped(&args, spec, e);
+	int r = outer_fd < 0 ? clone_grouped(spec, 0, &pid, e)
+			     : clone_between(spec, outer_fd, &ours, &between, &pid, e);
 	*ret_is_child = pid == 0;
 	if (pid == 0) {
-		close(TAKE_FD(ours));
+		mem_close_cleanup(&ours);
+		ours = -1;
 		if (start_child(spec, theirs, e) < 0)
 			return -1;
 		*ret_channel = TAKE_FD(theirs);
 		return 0;
 	}
-	AUTO(proc) child = {.pid = (pid_t)pid, .pidfd = pidfd};
 	close(TAKE_FD(theirs));
-	if (spec->cgroup && cgroup_leave(spec->cgroup, pid < 0 ? NULL : e) < 0)
+	if (pid > 0 && proc_hold(&child, pid, r < 0 ? NULL : e) < 0)
 		return -1;
-	if (pid < 0 || start_parent(spec, &child, ours, e) < 0)
+	if (r < 0 || start_parent(spec, &child, ours, e) < 0)
 		return -1;
 	*ret_channel = TAKE_FD(ours);
 	*ret = child;

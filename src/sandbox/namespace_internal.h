@@ -19,9 +19,6 @@ struct namespace_spec {
 	uint64_t
 		nproc; /* processes that the namespace may hold for its creator; 0: unlimited */
 	const struct cgroup *cgroup; /* that the child is put into before it runs; or NULL */
-	/* Done in the child while the parent has its ids mapped, which takes an ordinary user
-	 * as long as most of the rest; with all capabilities over the namespaces, as nobody. */
-	int (*meanwhile)(struct err *e);
 };
 
 /* Returns twice, as fork does. The child is held by `ret`, dies with its parent, has default
@@ -32,5 +29,8 @@ int namespace_spawn(const struct namespace_spec *spec, struct proc *ret, bool *r
 int namespace_become_root(int channel, struct err *e) WARN_UNUSED;
 /* In the child: fixed host and domain name, loopback up, a session keyring of its own. */
 int namespace_settle(struct err *e) WARN_UNUSED;
+
+/* For errno of a refused fork, clone or unshare: ERR_SANDBOX "sandbox/namespaces"; -1. */
+int namespace_refused(struct err *e);
 
 #endif

@@ -131,8 +131,9 @@ static int mount_root(const struct sandbox_spec *spec, struct err *e)
 static int build_sandbox(struct step *s, struct err *e)
 {
 	if (mount_source_open(&s->roots, e) < 0 || namespace_become_root(s->line, e) < 0 ||
-	    mount_scratch(SCRATCH_BYTES, e) < 0 || attach_roots(&s->roots, e) < 0 ||
-	    skeleton_make(e) < 0 || mount_root(s->spec, e) < 0)
+	    proc_forbid_namespaces(e) < 0 || mount_scratch(SCRATCH_BYTES, e) < 0 ||
+	    attach_roots(&s->roots, e) < 0 || skeleton_make(e) < 0 ||
+	    mount_root(s->spec, e) < 0)
 		return -1;
 	AUTO_CLOSE int root = openat(AT_FDCWD, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
@@ -395,8 +396,7 @@ static int run(struct step *s, struct err *e)
 {
 	struct namespace_spec spec = {.idmap = s->spec->idmap,
 				      .nproc = s->spec->policy->limits.nproc,
-				      .cgroup = &s->cgroup,
-				      .meanwhile = proc_forbid_namespaces};
+				      .cgroup = &s->cgroup};
 	bool is_child = false;
 	s->started_ms = clock_monotonic_ms();
 	if (prepare(s, e) < 0 || meter_start(&s->meter, s->spec, &s->cgroup, e) < 0)

@@ -69,7 +69,7 @@ void proc_cleanup(struct proc *p)
 }
 
 /* The number cannot be another's yet: nobody but us reaps the child. */
-static int hold(struct proc *ret, pid_t pid, struct err *e)
+int proc_hold(struct proc *ret, pid_t pid, struct err *e)
 {
 	int pidfd = pidfd_open_cloexec(pid);
 
@@ -107,7 +107,7 @@ int proc_fork(struct proc *ret, bool *ret_is_child, struct err *e)
 		*ret_is_child = true;
 		return 0;
 	}
-	if (hold(ret, pid, e) < 0)
+	if (proc_hold(ret, pid, e) < 0)
 		return -1;
 	*ret_is_child = false;
 	return 0;
@@ -293,7 +293,7 @@ static int helper_start(struct helper *h, const char *const *argv, struct err *e
 	errno = spawn_helper(&h->p.pid, argv, out_write);
 	if (errno != 0)
 		return err_sys(e, "cannot run '%s'", h->name);
-	return hold(&h->p, h->p.pid, e);
+	return proc_hold(&h->p, h->p.pid, e);
 }
 
 static int helper_finish(struct helper *h, struct err *e)

@@ -30,6 +30,8 @@ struct proc_status {
 
 /* Forks; returns 0 in the child with PDEATHSIG armed and the parent checked alive. */
 int proc_fork(struct proc *ret, bool *ret_is_child, struct err *e) WARN_UNUSED;
+/* A child of ours that was not started by proc_fork(); killed and reaped if that fails. */
+int proc_hold(struct proc *ret, pid_t pid, struct err *e) WARN_UNUSED;
 /* Waits until it ends or timeout_ms (-1: for ever) passes (*ret_ended false). */
 int proc_wait(struct proc *p, int timeout_ms, bool *ret_ended, struct proc_status *ret,
 	      struct err *e) WARN_UNUSED;

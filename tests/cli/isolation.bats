@@ -92,6 +92,24 @@ stacker
 	[[ $env == *"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"* ]]
 }
 
+@test "isolation: the map of ids is the same whoever runs the step, also in the rebuilds of verify" {
+	write_stackerfile <<-'END'
+		app:
+		  from: {type: built, tag: base}
+		  run: |
+		    #!/bin/busybox sh
+		    cat /proc/self/uid_map /proc/self/gid_map | tr -s ' ' > /maps
+	END
+	run stacker build
+	expect_success
+	expect_equal "$(image_file app maps)" " 0 1879113728 1
+ 1 1879113729 65535
+ 0 1879113728 1
+ 1 1879113729 65535"
+	run stacker verify app
+	expect_exit 0
+}
+
 @test "isolation: /proc shows the step's own processes and nothing of the host" {
 	builds_differ # mountinfo names the caller's id
 	write_stackerfile <<-'END'

@@ -404,6 +404,9 @@ sb56() {
 			exec setpriv --inh-caps=-all --ambient-caps=-all "$STACKER" build --no-cache'
 		refuses_in 'subuid|subordinate' with_own_mounts bash -c 'mount --bind /dev/null /etc/subuid &&
 			exec "$STACKER" build --no-cache'
+		# The namespace with the ids cannot be entered.
+		refuses_in 'setns' with_own_mounts "$SECBIN/sec_host" without setns -- \
+			"$STACKER" build --no-cache
 	fi
 	# A kernel that lacks a call which a protection needs.
 	for call in seccomp clone3 pivot_root mount_setattr fsopen move_mount open_tree setgroups \

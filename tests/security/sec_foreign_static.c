@@ -136,8 +136,7 @@ static void privileges(void)
 	f = fopen("/proc/self/uid_map", "re");
 	for (unsigned inside, outside, count;
 	     f && fscanf(f, "%u %u %u", &inside, &outside, &count) == 3;)
-		printf("ids: %u from %u %s\n", count, inside,
-		       outside == 0 ? "are the host's own" : "are mapped");
+		printf("ids: %u from %u are %u outside\n", count, inside, outside);
 	if (f)
 		fclose(f);
 	if (first_line("/proc/self/attr/current", line, sizeof(line)))

@@ -216,7 +216,7 @@ static int make_files(void *ctx, struct buf *reply, struct err *e)
 static int run_worker(const struct sandbox_policy *policy, enum policy_role role, int dir,
 		      struct trial *t, struct buf *reply, struct err *e)
 {
-	struct sandbox_idmap ids;
+	AUTO(sandbox_idmap) ids = {0};
 	struct sandbox_bind binds[] = {{dir, "rw", false, false}, {dir, "ro", true, false}};
 	if (sandbox_idmap_find(&ids, e) < 0)
 		return -1;

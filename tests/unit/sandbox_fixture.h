@@ -363,6 +363,7 @@ static inline void fixture_end(struct fixture *f)
 	expect_ok(sandbox_worker_run(&w, NULL, &err));
 	assert_int_equal(rmdir(f->dir), 0);
 	close(f->roots_fd);
+	sandbox_idmap_cleanup(&f->ids);
 	sandbox_policy_cleanup(&f->policy);
 	buf_cleanup(&f->output);
 }

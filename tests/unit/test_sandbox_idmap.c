@@ -64,7 +64,7 @@ static void test_malformed(void **state)
 static void test_found(void **state)
 {
 	(void)state;
-	struct sandbox_idmap m;
+	AUTO(sandbox_idmap) m = {0};
 	expect_ok(sandbox_idmap_find(&m, &err));
 	assert_int_equal(m.uid_first, geteuid() == 0 ? SANDBOX_ROOT_ID_BASE : geteuid());
 	assert_true(m.uid_rest > 0 && m.gid_rest > 0);
@@ -84,8 +84,10 @@ static void note_failure(void *ctx, const struct sandbox_requirement *r)
  */
 static int inside_identity(const struct sandbox_idmap *outer)
 {
-	struct sandbox_idmap m;
-	if (sandbox_idmap_find(&m, &err) < 0 || memcmp(&m, outer, sizeof(m)) != 0)
+	AUTO(sandbox_idmap) m = {0};
+	if (sandbox_idmap_find(&m, &err) < 0 || m.uid_first != outer->uid_first ||
+	    m.gid_first != outer->gid_first || m.uid_rest != outer->uid_rest ||
+	    m.gid_rest != outer->gid_rest)
 		return 2;
 	return sandbox_check(&fx.policy, fx.roots_fd, note_failure, NULL) != 0;
 }
@@ -93,7 +95,7 @@ static int inside_identity(const struct sandbox_idmap *outer)
 static void test_inside_identity(void **state)
 {
 	(void)state;
-	struct sandbox_idmap m;
+	AUTO(sandbox_idmap) m = {0};
 	int ready[2], go[2], status;
 	char byte = 0;
 	if (geteuid() == 0)

@@ -2,7 +2,9 @@
  */
 #include "sandbox_fixture.h"
 
+#include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "sandbox/meter_internal.h"
@@ -96,6 +98,39 @@ static void test_user_with_too_many_processes(void **state)
 	expect_in_child(without_processes, 54321);
 }
 
+static int refuse_setns(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int r = filter ? seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setns), 0)
+		       : -1;
+	if (r == 0)
+		r = seccomp_load(filter);
+	seccomp_release(filter);
+	return r;
+}
+
+/* newuidmap cannot raise itself once there are no new privileges, but was needed for the first
+ * sandbox only. */
+static int without_setns(void)
+{
+	if (work(NULL) < 0)
+		return 1;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || work(NULL) < 0)
+		return 2;
+	if (refuse_setns() < 0)
+		return 98;
+	if (work(NULL) == 0 || strcmp(err.id, "sandbox/namespaces") != 0)
+		return 3;
+	return strstr(err.hint, "setns") ? 0 : 4;
+}
+
+static void test_user_without_setns(void **state)
+{
+	(void)state;
+	if (geteuid() != 0) /* root's sandboxes are in no outer namespace */
+		expect_in_child(without_setns, geteuid());
+}
+
 static int mount_what_is_missing(void *ctx, struct err *e)
 {
 	static const char *const lowers[] = {"no-such-layer", "base"};
@@ -156,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_user_without_subordinate_ids),
 		cmocka_unit_test(test_user_with_too_many_processes),
+		cmocka_unit_test(test_user_without_setns),
 		cmocka_unit_test(test_overlay_of_what_is_missing),
 		cmocka_unit_test(test_masks_of_proc),
 		cmocka_unit_test(test_memory_files_are_counted),

@@ -2,6 +2,9 @@
 #include "sandbox_fixture.h"
 
 #include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "sandbox/outer_internal.h"
 
 static struct fixture fx;
 static struct err err;
@@ -286,6 +289,36 @@ static void test_supervisor_killed(void **state)
 	assert_in_range(clock_monotonic_ms() - before, 0, 1000);
 }
 
+/* At any moment of a start, also while the ids of a user are mapped for the first time: nobody
+ * is left over. */
+static void test_supervisor_killed_early(void **state)
+{
+	(void)state;
+	enum { MOMENTS = 80, EACH_NS = 60000 };
+	for (int i = 0; i < MOMENTS; i++) {
+		int status;
+		fixture_renew(&fx);
+		pid_t pid = fork();
+		if (pid == 0) {
+			struct sandbox_idmap fresh;
+			struct sandbox_result result;
+			struct sandbox_spec spec = fixture_spec(&fx, "#!/bin/sh\nsleep 1000\n");
+			if (i % 2 == 0 && sandbox_idmap_find(&fresh, &err) == 0)
+				spec.idmap = &fresh;
+			_exit(sandbox_run(&spec, &result, &err) < 0);
+		}
+		const struct timespec moment = {.tv_nsec = (long)i * EACH_NS};
+		nanosleep(&moment, NULL);
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		uint64_t before = clock_monotonic_ms();
+		while (waitpid(-1, &status, 0) > 0)
+			;
+		assert_int_equal(errno, ECHILD);
+		assert_in_range(clock_monotonic_ms() - before, 0, 1000);
+	}
+}
+
 static void test_interruption(void **state)
 {
 	(void)state;
@@ -307,6 +340,75 @@ static void test_interruption(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* The numbers of namespaces are used again, so two can be compared only while both live. */
+struct two_steps {
+	bool is_second;
+	char names[2][64];
+};
+
+static void note_namespace(void *ctx, const char *bytes, size_t len)
+{
+	struct two_steps *t = ctx;
+	char *name = t->names[t->is_second];
+	if (name[0] != '\0')
+		return;
+	snprintf(name, sizeof(t->names[0]), "%.*s", (int)len, bytes);
+	if (t->is_second)
+		return;
+	t->is_second = true;
+	fixture_dir(&fx, "upper2");
+	fixture_dir(&fx, "work2");
+	struct sandbox_result result;
+	struct sandbox_spec spec =
+		fixture_spec(&fx, "#!/bin/sh\nreadlink /proc/self/ns/user\n");
+	spec.upper = "upper2";
+	spec.work = "work2";
+	spec.output = note_namespace;
+	spec.ctx = t;
+	expect_ok(sandbox_run(&spec, &result, &err));
+	assert_int_equal(result.exit_code, 0);
+}
+
+/* What the sandboxes of an ordinary user have in common holds none of them. */
+static void test_own_user_namespaces(void **state)
+{
+	(void)state;
+	struct two_steps two = {0};
+	struct sandbox_result result;
+	struct stat st;
+	int outer_fd;
+	char outer[64] = "none";
+	fixture_renew(&fx);
+	struct sandbox_spec spec =
+		fixture_spec(&fx, "#!/bin/sh\nreadlink /proc/self/ns/user; sleep 1000\n");
+	const struct sandbox_limits brief = {.wall_ms = 1000};
+	spec.output = note_namespace;
+	spec.ctx = &two;
+	spec.limits = &brief;
+	expect_err(sandbox_run(&spec, &result, &err), "sandbox/time-limit");
+	expect_ok(outer_open(&fx.ids, &outer_fd, &err));
+	assert_int_equal(outer_fd < 0, geteuid() == 0);
+	if (outer_fd >= 0 && fstat(outer_fd, &st) == 0)
+		snprintf(outer, sizeof(outer), "user:[%lu]\n", (unsigned long)st.st_ino);
+	assert_memory_equal(two.names[0], "user:[", 6);
+	assert_memory_equal(two.names[1], "user:[", 6);
+	assert_string_not_equal(two.names[0], two.names[1]);
+	assert_string_not_equal(two.names[0], outer);
+	assert_string_not_equal(two.names[1], outer);
+}
+
+/* Whoever the caller is, a step finds the same map. */
+static void test_id_maps(void **state)
+{
+	(void)state;
+	AUTO_FREE char *want = mem_printf("0 %u 1\n1 %u 65535\n", SANDBOX_ROOT_ID_BASE,
+					  SANDBOX_ROOT_ID_BASE + 1);
+	AUTO_FREE char *twice = mem_printf("%s%s", want, want);
+	expect_step("while read -r a b c; do echo $a $b $c; done </proc/self/uid_map;"
+		    "while read -r a b c; do echo $a $b $c; done </proc/self/gid_map",
+		    twice);
+}
+
 /* Threads on this machine: the fourth field of /proc/loadavg is "RUNNING/ALL". */
 static unsigned tasks_of_machine(void)
 {
@@ -318,8 +420,8 @@ static unsigned tasks_of_machine(void)
 	return all;
 }
 
-/* The limit holds for the sandbox as a whole, not for each of its ids, and counts what else its
- * creator runs: of processes that have an id each, not all can be made. */
+/* The limit holds for the sandbox as a whole, not for each of its ids, and counts what else root
+ * runs, or the sandboxes of a user: of processes that have an id each, not all can be made. */
 static void test_fork_bomb(void **state)
 {
 	(void)state;
@@ -417,7 +519,10 @@ int main(void)
 		cmocka_unit_test(test_log_limit),
 		cmocka_unit_test(test_orphans),
 		cmocka_unit_test(test_supervisor_killed),
+		cmocka_unit_test(test_supervisor_killed_early),
 		cmocka_unit_test(test_interruption),
+		cmocka_unit_test(test_own_user_namespaces),
+		cmocka_unit_test(test_id_maps),
 		cmocka_unit_test(test_fork_bomb),
 		cmocka_unit_test(test_evidence),
 		cmocka_unit_test(test_speed),
