@@ -189,8 +189,7 @@ static int spawn(pid_t *ret_pid, const char *const *argv, int output_fd,
 	return error ? error : posix_spawn(ret_pid, argv[0], files, attributes, args, no_env);
 }
 
-/* Not by fork, which would copy our page tables: a sandbox waits for two helpers. An error
- * number. */
+/* Not by fork, which would copy our page tables. An error number. */
 static int spawn_helper(pid_t *ret_pid, const char *const *argv, int output_fd)
 {
 	posix_spawn_file_actions_t files;
@@ -261,67 +260,28 @@ static int report(const char *name, const struct proc_status *status, struct buf
 		       status->code, output->len > 0 ? ": " : "", buf_text(output));
 }
 
-/* A helper that runs; its output is collected when it is waited for. */
-struct helper {
-	const char *name;
-	struct proc p;
-	int output_fd;
-};
-#define HELPER_INIT                                                                            \
-	{                                                                                      \
-		.p = PROC_INIT, .output_fd = -1                                                \
-	}
-
-static void helper_cleanup(struct helper *h)
+int proc_run(const char *const *argv, struct err *e)
 {
-	proc_cleanup(&h->p);
-	mem_close_cleanup(&h->output_fd);
-}
-
-static int helper_start(struct helper *h, const char *const *argv, struct err *e)
-{
+	AUTO(proc) p = PROC_INIT;
+	AUTO(buf) output = BUF_INIT(OUTPUT_MAX);
+	struct proc_status status;
+	pid_t pid = -1;
 	int out[2];
 
 	BUG_IF(!argv[0] || argv[0][0] != '/');
-	h->name = argv[0];
 	if (pipe2(out, O_CLOEXEC) < 0)
 		return err_sys(e, "cannot make a pipe");
-	h->output_fd = out[0];
+	AUTO_CLOSE int out_read = out[0];
 	AUTO_CLOSE int out_write = out[1];
-	if (fcntl(h->output_fd, F_SETFL, O_NONBLOCK) < 0)
+	if (fcntl(out_read, F_SETFL, O_NONBLOCK) < 0)
 		return err_sys(e, "cannot set up a pipe");
-	errno = spawn_helper(&h->p.pid, argv, out_write);
+	errno = spawn_helper(&pid, argv, out_write);
 	if (errno != 0)
-		return err_sys(e, "cannot run '%s'", h->name);
-	return proc_hold(&h->p, h->p.pid, e);
-}
-
-static int helper_finish(struct helper *h, struct err *e)
-{
-	AUTO(buf) output = BUF_INIT(OUTPUT_MAX);
-	struct proc_status status;
-
-	if (collect(&h->p, h->output_fd, &output, &status, e) < 0)
+		return err_sys(e, "cannot run '%s'", argv[0]);
+	close(TAKE_FD(out_write));
+	if (proc_hold(&p, pid, e) < 0 || collect(&p, out_read, &output, &status, e) < 0)
 		return -1;
-	return report(h->name, &status, &output, e);
-}
-
-int proc_run(const char *const *argv, struct err *e)
-{
-	AUTO(helper) h = HELPER_INIT;
-
-	return helper_start(&h, argv, e) < 0 ? -1 : helper_finish(&h, e);
-}
-
-int proc_run_both(const char *const *first, const char *const *second, struct err *e)
-{
-	AUTO(helper) one = HELPER_INIT;
-	AUTO(helper) other = HELPER_INIT;
-
-	if (helper_start(&one, first, e) < 0 || helper_start(&other, second, e) < 0 ||
-	    helper_finish(&one, e) < 0)
-		return -1;
-	return helper_finish(&other, e);
+	return report(argv[0], &status, &output, e);
 }
 
 unsigned proc_cpus(void)

@@ -38,9 +38,6 @@ int proc_wait(struct proc *p, int timeout_ms, bool *ret_ended, struct proc_statu
 /* Runs argv[0] (absolute) with empty environment and stdin /dev/null, waits, gives its combined
  * output (capped at 64 KiB) for the error text. Non-zero exit is ERR_SYSTEM "system/helper". */
 int proc_run(const char *const *argv, struct err *e) WARN_UNUSED;
-/* Likewise, two at the same time; an error is of the first that failed, and ends the other. */
-int proc_run_both(const char *const *first, const char *const *second,
-		  struct err *e) WARN_UNUSED;
 
 /* How many CPUs this process may use. */
 unsigned proc_cpus(void);
