@@ -88,8 +88,12 @@ static int expand_archive(struct build_context *c, const char *path, const char 
 	if (unpack_charset_open(&job.charset, e) < 0)
 		return -1;
 	job.fd = fd;
-	const struct roots_worker worker = {
-		.c = c, .role = POLICY_UNPACKER, .run = expand, .ctx = &job, .keep_fd = fd};
+	const struct roots_worker worker = {.c = c,
+					    .role = POLICY_UNPACKER,
+					    .run = expand,
+					    .ctx = &job,
+					    .keep_fds = &fd,
+					    .keep_fds_len = 1};
 	int rc = roots_worker_run(&worker, NULL, e);
 	freelocale(job.charset);
 	return rc;

@@ -109,7 +109,8 @@ static int read_erofs(struct conversion *v, struct err *e)
 					    .role = POLICY_PACKER,
 					    .run = write_tar,
 					    .ctx = v,
-					    .keep_fd = v->tar_fd};
+					    .keep_fds = &v->tar_fd,
+					    .keep_fds_len = 1};
 	return roots_worker_run(&packer, NULL, e);
 }
 
@@ -140,8 +141,9 @@ static int unpack(void *ctx, struct buf *reply, struct err *e)
 	(void)reply;
 	if (open_tree(v, true, &tree, &lower, e) < 0)
 		return -1;
-	return unpack_overlay_tar(v->tar_fd, "base layer", lower, &unpack_default_limits, tree,
-				  e);
+	const struct beneath beneath = {&lower, lower >= 0};
+	return unpack_overlay_tar(v->tar_fd, "base layer", &beneath, &unpack_default_limits,
+				  tree, e);
 }
 
 /* Times of a base stay as they are. */
@@ -171,7 +173,8 @@ static int run_worker(struct conversion *v, enum policy_role role,
 					    .prepare = mount_lowers,
 					    .run = run,
 					    .ctx = v,
-					    .keep_fd = fd};
+					    .keep_fds = &fd,
+					    .keep_fds_len = 1};
 	return roots_worker_run(&worker, NULL, e);
 }
 

@@ -154,8 +154,12 @@ static int make_squashfs(struct build_context *c, const struct fs_image_options 
 	if (store_stage_open(&c->store, &tar, e) < 0)
 		return -1;
 	struct pack_tree p = {.tree = tree, .epoch_s = o->epoch_s, .out_fd = tar};
-	const struct roots_worker packer = {
-		.c = c, .role = POLICY_PACKER, .run = pack_tree, .ctx = &p, .keep_fd = tar};
+	const struct roots_worker packer = {.c = c,
+					    .role = POLICY_PACKER,
+					    .run = pack_tree,
+					    .ctx = &p,
+					    .keep_fds = &tar,
+					    .keep_fds_len = 1};
 	if (roots_worker_run(&packer, NULL, e) < 0)
 		return -1;
 	if (lseek(tar, 0, SEEK_SET) < 0)
@@ -255,8 +259,12 @@ static int normalise(struct build_context *c, enum layer_type type, int fd, stru
 {
 	if (type != LAYER_TYPE_EROFS)
 		return 0;
-	const struct roots_worker packer = {
-		.c = c, .role = POLICY_PACKER, .run = sort_xattrs, .ctx = &fd, .keep_fd = fd};
+	const struct roots_worker packer = {.c = c,
+					    .role = POLICY_PACKER,
+					    .run = sort_xattrs,
+					    .ctx = &fd,
+					    .keep_fds = &fd,
+					    .keep_fds_len = 1};
 	return roots_worker_run(&packer, NULL, e);
 }
 

@@ -290,7 +290,7 @@ static int sweep_trees(struct gc *g, struct err *e)
 {
 	AUTO(buf) reply = BUF_INIT(LIMIT_TREE_BYTES);
 	const struct roots_worker worker = {
-		.c = g->c, .role = POLICY_PACKER, .run = list_roots, .ctx = g, .keep_fd = -1};
+		.c = g->c, .role = POLICY_PACKER, .run = list_roots, .ctx = g};
 	if (roots_worker_run(&worker, &reply, e) < 0)
 		return -1;
 	const char *at = buf_text(&reply), *end = at + reply.len;

@@ -281,7 +281,8 @@ int grab_path(struct build_context *c, const struct result_layer_vec *layers, co
 					    .prepare = prepare,
 					    .run = send,
 					    .ctx = &g,
-					    .keep_fd = out};
+					    .keep_fds = &out,
+					    .keep_fds_len = 1};
 	if (roots_worker_run(&worker, &reply, e) < 0)
 		return -1;
 	return place(cwd, name, out, &reply, e);

@@ -309,8 +309,7 @@ static int run_import(struct import_job *ij, struct err *e)
 					    .role = POLICY_UNPACKER,
 					    .prepare = import_prepare,
 					    .run = import_work,
-					    .ctx = ij,
-					    .keep_fd = -1};
+					    .ctx = ij};
 	return roots_worker_run(&worker, NULL, e);
 }
 

@@ -31,7 +31,7 @@ static int stage_work(void *ctx, struct buf *reply, struct err *e)
 int job_stage_labels(struct job *j, struct err *e)
 {
 	const struct roots_worker worker = {
-		.c = j->c, .role = POLICY_UNPACKER, .run = stage_work, .ctx = j, .keep_fd = -1};
+		.c = j->c, .role = POLICY_UNPACKER, .run = stage_work, .ctx = j};
 	return roots_worker_run(&worker, NULL, e);
 }
 
@@ -115,7 +115,7 @@ static int take_labels(const struct buf *reply, struct map *ret, struct err *e)
 int job_read_labels(struct job *j, struct map *ret, struct err *e)
 {
 	const struct roots_worker worker = {
-		.c = j->c, .role = POLICY_PACKER, .run = read_work, .ctx = j, .keep_fd = -1};
+		.c = j->c, .role = POLICY_PACKER, .run = read_work, .ctx = j};
 	AUTO(buf) reply = BUF_INIT(LIMIT_CONFIG_BYTES);
 	if (roots_worker_run(&worker, &reply, e) < 0)
 		return err_locate(e, &j->image->recipe->pos);

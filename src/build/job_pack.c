@@ -208,7 +208,8 @@ int job_pack(struct job *j, struct result_layer *ret, bool *ret_empty, struct er
 					    .prepare = pack_prepare,
 					    .run = pack_work,
 					    .ctx = &pj,
-					    .keep_fd = out};
+					    .keep_fds = &out,
+					    .keep_fds_len = 1};
 	AUTO(buf) reply = BUF_INIT(PACK_REPLY_BYTES);
 	struct layer_packed packed;
 	uint64_t start_ms = clock_monotonic_ms();

@@ -13,6 +13,7 @@
 #include "util/log.h"
 #include "util/mem.h"
 #include "util/path.h"
+#include "util/proc.h"
 
 void roots_tree_name(const struct digest *chain_id, char out[ROOTS_NAME_MAX])
 {
@@ -50,8 +51,8 @@ int roots_worker_run(const struct roots_worker *w, struct buf *reply, struct err
 		.policy = &c->policy,
 		.binds = binds,
 		.binds_len = packs ? 1 : ARRAY_LEN(binds),
-		.keep_fds = &w->keep_fd,
-		.keep_fds_len = w->keep_fd >= 0,
+		.keep_fds = w->keep_fds,
+		.keep_fds_len = w->keep_fds_len,
 		.role = w->role,
 		.prepare = w->prepare,
 		.run = w->run,
@@ -60,24 +61,35 @@ int roots_worker_run(const struct roots_worker *w, struct buf *reply, struct err
 	return sandbox_worker_run(&worker, reply, e);
 }
 
-struct unpack_job {
-	const struct result_layer *layer;
-	struct strvec lowers; /* trees beneath, topmost first */
-	const char *work;
-	const char *tree;
-	int blob_fd;
+/* Layers that one worker unpacks, by their numbers in the image. */
+enum { BATCH_MAX = 32 };
+struct unpack_batch {
+	struct build_context *c;
+	const struct result_layer_vec *layers;
+	size_t numbers[BATCH_MAX];
+	int blob_fds[BATCH_MAX];
+	size_t len;
+	unsigned threads;
+	char work[ROOTS_NAME_MAX];
 };
 
-static int unpack_into(const struct unpack_job *job, int lower_fd, int work_fd, struct err *e)
+static void unpack_batch_cleanup(struct unpack_batch *b)
 {
-	AUTO_CLOSE int tree = -1;
-	if (path_make_dir(work_fd, "tree", 0755, &tree, e) < 0)
-		return -1;
-	enum layer_compression compression;
-	if (layer_compression_of(job->layer->blob.media_type, &compression, e) < 0)
-		return -1;
-	return unpack_layer(job->blob_fd, compression, &job->layer->diff_id, lower_fd,
-			    &unpack_default_limits, tree, e);
+	for (size_t i = 0; i < b->len; i++)
+		close(b->blob_fds[i]);
+}
+
+/* In the worker: what the layers up to the last one of the batch are, lowest first. */
+struct layer_stack {
+	struct unpack_layer *items;
+	size_t len;
+};
+
+static void layer_stack_cleanup(struct layer_stack *s)
+{
+	for (size_t i = 0; i < s->len; i++)
+		close(s->items[i].root_fd);
+	mem_free_cleanup(&s->items);
 }
 
 int roots_mount_lowers(const struct strvec *lowers, struct err *e)
@@ -98,56 +110,69 @@ int roots_open_lowers(const struct strvec *lowers, int *ret_fd, struct err *e)
 	return lowers->len > 0 ? path_open_dir(AT_FDCWD, "/lower", ret_fd, e) : 0;
 }
 
-static int unpack_prepare(void *ctx, struct err *e)
+/* The directory in the batch's own that becomes the tree of a layer. */
+static void new_name(size_t number, char out[ROOTS_NAME_MAX])
 {
-	const struct unpack_job *job = ctx;
-	return roots_mount_lowers(&job->lowers, e);
+	snprintf(out, ROOTS_NAME_MAX, "%zu", number);
+}
+
+static int open_stack(const struct unpack_batch *b, int roots_fd, int work_fd,
+		      struct layer_stack *s, struct err *e)
+{
+	size_t next = 0, len = b->numbers[b->len - 1] + 1;
+	s->items = mem_zalloc(len, sizeof(*s->items));
+	for (; s->len < len; s->len++) {
+		const struct result_layer *layer = &b->layers->items[s->len];
+		struct unpack_layer *item = &s->items[s->len];
+		char name[ROOTS_NAME_MAX];
+		*item = (struct unpack_layer){.blob_fd = -1, .diff_id = layer->diff_id};
+		if (s->len != b->numbers[next]) {
+			roots_tree_name(&layer->chain_id, name);
+			if (path_open_beneath(roots_fd, name, O_RDONLY | O_DIRECTORY, 0,
+					      &item->root_fd, e) < 0)
+				return -1;
+			continue;
+		}
+		new_name(s->len, name);
+		item->blob_fd = b->blob_fds[next++];
+		if (layer_compression_of(layer->blob.media_type, &item->compression, e) < 0 ||
+		    path_make_dir(work_fd, name, 0755, &item->root_fd, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Lowest first, so that what lies beneath a tree is there when it is. */
+static int name_trees(const struct unpack_batch *b, int roots_fd, int work_fd, struct err *e)
+{
+	/* The name must never stand for a tree whose files a power cut could still empty. */
+	if (syncfs(work_fd) < 0)
+		return err_sys(e, "cannot flush the unpacked layers");
+	for (size_t i = 0; i < b->len; i++) {
+		char from[ROOTS_NAME_MAX], tree[ROOTS_NAME_MAX];
+		new_name(b->numbers[i], from);
+		roots_tree_name(&b->layers->items[b->numbers[i]].chain_id, tree);
+		if (renameat(work_fd, from, roots_fd, tree) < 0 && errno != EEXIST &&
+		    errno != ENOTEMPTY)
+			return err_sys(e, "cannot name the unpacked layer '%s'", tree);
+	}
+	return 0;
 }
 
 static int unpack_work(void *ctx, struct buf *reply, struct err *e)
 {
 	(void)reply;
-	const struct unpack_job *job = ctx;
+	const struct unpack_batch *b = ctx;
 	AUTO_CLOSE int roots = -1;
 	AUTO_CLOSE int work = -1;
-	AUTO_CLOSE int lower = -1;
+	AUTO(layer_stack) stack = {0};
 	if (path_open_dir(AT_FDCWD, "/roots", &roots, e) < 0 ||
-	    path_make_dir(roots, job->work, 0700, &work, e) < 0 ||
-	    roots_open_lowers(&job->lowers, &lower, e) < 0)
+	    path_make_dir(roots, b->work, 0700, &work, e) < 0 ||
+	    open_stack(b, roots, work, &stack, e) < 0 ||
+	    unpack_stack(stack.items, stack.len, &unpack_default_limits, b->threads, e) < 0 ||
+	    name_trees(b, roots, work, e) < 0)
 		return -1;
-	if (unpack_into(job, lower, work, e) < 0)
-		return -1;
-	/* The name must never stand for a tree whose files a power cut could still empty. */
-	if (syncfs(work) < 0)
-		return err_sys(e, "cannot flush the unpacked layer");
-	if (renameat(work, "tree", roots, job->tree) < 0 && errno != EEXIST &&
-	    errno != ENOTEMPTY)
-		return err_sys(e, "cannot name the unpacked layer '%s'", job->tree);
-	return path_remove_tree(roots, job->work, e);
-}
-
-static int unpack_one(struct build_context *c, const struct result_layer_vec *layers, size_t i,
-		      const char *tree, struct err *e)
-{
-	const struct result_layer *layer = &layers->items[i];
-	AUTO_CLOSE int blob = -1;
-	if (store_blob_open_checked(&c->store, &layer->blob.digest, &blob, NULL, e) < 0)
-		return -1;
-	char work[ROOTS_NAME_MAX];
-	roots_work_name(c, work);
-	struct result_layer_vec beneath = {.items = layers->items, .len = i};
-	AUTO(strvec) lowers = {0};
-	roots_lower_names(&beneath, &lowers);
-	struct unpack_job job = {
-		.layer = layer, .lowers = lowers, .work = work, .tree = tree, .blob_fd = blob};
-	const struct roots_worker worker = {.c = c,
-					    .role = POLICY_UNPACKER,
-					    .prepare = unpack_prepare,
-					    .run = unpack_work,
-					    .ctx = &job,
-					    .keep_fd = blob};
-	log_debug("unpacking layer %s", tree);
-	return roots_worker_run(&worker, NULL, e);
+	return path_remove_tree(roots, b->work, e);
 }
 
 enum { PROOF_NAME_MAX = 2 * DIGEST_TEXT_MAX + 8 };
@@ -170,30 +195,81 @@ static int proof_name(const struct result_layer *layer, char out[PROOF_NAME_MAX]
 	return 0;
 }
 
-/* A tree only says that some blob unpacks to this diff_id. Whether this one does is another
- * matter, and this one is what is handed on. */
-static int ensure_one(struct build_context *c, const struct result_layer_vec *layers, size_t i,
+static int make_proof(const struct build_context *c, const struct result_layer *layer,
 		      struct err *e)
 {
-	char tree[ROOTS_NAME_MAX], proof[PROOF_NAME_MAX];
-	bool proof_needed = false;
-	struct stat st;
-	roots_tree_name(&layers->items[i].chain_id, tree);
-	if (proof_name(&layers->items[i], proof, &proof_needed, e) < 0)
+	char proof[PROOF_NAME_MAX];
+	bool needed = false;
+	if (proof_name(layer, proof, &needed, e) < 0)
 		return -1;
-	bool is_there = fstatat(c->roots_fd, tree, &st, AT_SYMLINK_NOFOLLOW) == 0;
-	if (!is_there && errno != ENOENT)
-		return err_sys(e, "cannot stat '%s/%s'", c->dirs.roots, tree);
-	if (is_there &&
-	    (!proof_needed || fstatat(c->cache_fd, proof, &st, AT_SYMLINK_NOFOLLOW) == 0))
-		return 0;
-	if (unpack_one(c, layers, i, tree, e) < 0)
-		return -1;
-	if (!proof_needed)
+	if (!needed)
 		return 0;
 	AUTO_CLOSE int fd =
 		openat(c->cache_fd, proof, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	return fd < 0 ? err_sys(e, "cannot make '%s/cache/%s'", c->dirs.state, proof) : 0;
+}
+
+/* A tree only says that some blob unpacks to this diff_id. Whether this one does is another
+ * matter, and this one is what is handed on. */
+static int is_ready(const struct build_context *c, const struct result_layer *layer, bool *ret,
+		    struct err *e)
+{
+	char tree[ROOTS_NAME_MAX], proof[PROOF_NAME_MAX];
+	bool proof_needed = false;
+	struct stat st;
+	roots_tree_name(&layer->chain_id, tree);
+	if (proof_name(layer, proof, &proof_needed, e) < 0)
+		return -1;
+	*ret = fstatat(c->roots_fd, tree, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!*ret)
+		return errno == ENOENT ? 0
+				       : err_sys(e, "cannot stat '%s/%s'", c->dirs.roots, tree);
+	*ret = !proof_needed || fstatat(c->cache_fd, proof, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return 0;
+}
+
+/* The next layers, from *from on, that are not ready. */
+static int open_batch(struct unpack_batch *b, size_t *from, struct err *e)
+{
+	for (; *from < b->layers->len && b->len < BATCH_MAX; ++*from) {
+		const struct result_layer *layer = &b->layers->items[*from];
+		char tree[ROOTS_NAME_MAX];
+		bool ready = false;
+		if (is_ready(b->c, layer, &ready, e) < 0)
+			return -1;
+		if (ready)
+			continue;
+		if (store_blob_open_checked(&b->c->store, &layer->blob.digest,
+					    &b->blob_fds[b->len], NULL, e) < 0)
+			return -1;
+		b->numbers[b->len++] = *from;
+		roots_tree_name(&layer->chain_id, tree);
+		log_debug("unpacking layer %s", tree);
+	}
+	return 0;
+}
+
+static int ensure_batch(struct build_context *c, const struct result_layer_vec *layers,
+			size_t *from, struct err *e)
+{
+	AUTO(unpack_batch) b = {.c = c, .layers = layers, .threads = proc_cpus()};
+	if (open_batch(&b, from, e) < 0)
+		return -1;
+	if (b.len == 0)
+		return 0;
+	roots_work_name(c, b.work);
+	const struct roots_worker worker = {.c = c,
+					    .role = POLICY_UNPACKER,
+					    .run = unpack_work,
+					    .ctx = &b,
+					    .keep_fds = b.blob_fds,
+					    .keep_fds_len = b.len};
+	if (roots_worker_run(&worker, NULL, e) < 0)
+		return -1;
+	for (size_t i = 0; i < b.len; i++)
+		if (make_proof(c, &layers->items[b.numbers[i]], e) < 0)
+			return -1;
+	return 0;
 }
 
 int roots_ensure(struct build_context *c, const struct result_layer_vec *layers, struct err *e)
@@ -202,8 +278,8 @@ int roots_ensure(struct build_context *c, const struct result_layer_vec *layers,
 		return err_set(e, ERR_INPUT, "build/too-many-layers",
 			       "image has %zu layers, the kernel's limit is %d", layers->len,
 			       LIMIT_LAYERS - 2);
-	for (size_t i = 0; i < layers->len; i++)
-		if (ensure_one(c, layers, i, e) < 0)
+	for (size_t from = 0; from < layers->len;)
+		if (ensure_batch(c, layers, &from, e) < 0)
 			return -1;
 	return 0;
 }

@@ -16,7 +16,7 @@ enum { ROOTS_NAME_MAX = 80 };
 void roots_tree_name(const struct digest *chain_id, char out[ROOTS_NAME_MAX]);
 /* Names of the trees of `layers`, topmost first, as overlay wants them; freed with strvec. */
 void roots_lower_names(const struct result_layer_vec *layers, struct strvec *ret);
-/* Unpacks every layer that has no tree yet. */
+/* Unpacks every layer that has no tree yet, several at a time. */
 int roots_ensure(struct build_context *c, const struct result_layer_vec *layers,
 		 struct err *e) WARN_UNUSED;
 /* A new number for a directory ".work/N" of this run; the worker that uses it creates it. */
@@ -30,7 +30,8 @@ struct roots_worker {
 	int (*prepare)(void *ctx, struct err *e); /* as in sandbox/worker.h; may be NULL */
 	int (*run)(void *ctx, struct buf *reply, struct err *e);
 	void *ctx;
-	int keep_fd; /* stays open in the worker, or -1 */
+	const int *keep_fds; /* stay open in the worker */
+	size_t keep_fds_len;
 };
 /* In `prepare` and then in `run`: the union of the trees `lowers` as a read-only view. Without
  * lowers there is none, and *ret_fd is left as it is. */

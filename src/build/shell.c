@@ -106,7 +106,7 @@ int shell_run(struct build_context *c, const struct shell_place *place,
 	char work[ROOTS_NAME_MAX];
 	roots_work_name(c, work);
 	const struct roots_worker worker = {
-		.c = c, .role = POLICY_UNPACKER, .run = make_work, .ctx = work, .keep_fd = -1};
+		.c = c, .role = POLICY_UNPACKER, .run = make_work, .ctx = work};
 	if (roots_worker_run(&worker, NULL, e) < 0)
 		return -1;
 	int r = run(c, place, command, work, ret_exit_code, e);

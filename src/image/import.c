@@ -164,12 +164,11 @@ int import_entries(const struct import_entry *entries, size_t entries_len,
 	place_init(&i.place, &(struct place_options){.what = options->name,
 						     .root_fd = root_fd,
 						     .follow = true,
-						     .lower_fd = -1,
 						     .parent_mtime_s = options->epoch_s});
 	if (import_dest_path(options, entries[0].type == IMPORT_DIR, root_fd, &i.dest, e) < 0)
 		return -1;
 	for (size_t n = 0; n < entries_len; n++)
 		if (import_entry(&i, &entries[n], e) < 0)
 			return import_recode(e);
-	return place_finish(&i.place, e);
+	return place_finish(&i.place, &(struct beneath){0}, e);
 }

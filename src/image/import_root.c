@@ -153,7 +153,6 @@ int import_from_root(int from_root_fd, const char *path, const struct import_opt
 	place_init(&c.place, &(struct place_options){.what = options->name,
 						     .root_fd = root_fd,
 						     .follow = true,
-						     .lower_fd = -1,
 						     .parent_mtime_s = options->epoch_s});
 	AUTO_CLOSE int dir_fd = -1;
 	AUTO_FREE char *name = NULL;
@@ -170,5 +169,5 @@ int import_from_root(int from_root_fd, const char *path, const struct import_opt
 		return -1;
 	if (copy_node(&c, dir_fd, name, &node, c.dest, 0, e) < 0)
 		return import_recode(e);
-	return place_finish(&c.place, e);
+	return place_finish(&c.place, &(struct beneath){0}, e);
 }

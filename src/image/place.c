@@ -66,21 +66,26 @@ static int open_dir(const struct place *p, const char *path, int *ret_fd, struct
 		       : path_open_beneath(p->options.root_fd, at, flags, 0, ret_fd, e);
 }
 
-static void note_dir(struct place *p, const char *path, struct timespec mtime, bool given)
+/* `dir` without its path. */
+static void note_dir(struct place *p, const char *path, struct place_dir dir)
 {
 	size_t index = (size_t)(uintptr_t)map_get(&p->dir_index, path);
-	if (index > 0 && !given)
+	if (index > 0 && dir.kind == PLACE_DIR_FOUND)
 		return; /* its time is known from before we wrote into it */
 	if (index > 0) {
-		p->dirs.items[index - 1].mtime = mtime;
-		p->dirs.items[index - 1].given = true;
+		dir.path = p->dirs.items[index - 1].path;
+		p->dirs.items[index - 1] = dir;
 		return;
 	}
 	map_set(&p->dir_index, path, (void *)(uintptr_t)(p->dirs.len + 1));
-	struct place_dir dir = {.path = p->dir_index.entries[p->dir_index.len - 1].key,
-				.mtime = mtime,
-				.given = given};
+	dir.path = p->dir_index.entries[p->dir_index.len - 1].key;
 	vec_push(&p->dirs, dir);
+}
+
+static void note_dir_given(struct place *p, const char *path, int64_t mtime_s)
+{
+	note_dir(p, path,
+		 (struct place_dir){.kind = PLACE_DIR_GIVEN, .mtime = {.tv_sec = mtime_s}});
 }
 
 /* Owner before mode, since chown clears setuid; both before capabilities, for the same reason.
@@ -112,32 +117,29 @@ static int refuse_xattrs(const char *path, const struct place_attrs *attrs, stru
 }
 
 /* What a directory that no entry describes looks like: as beneath, or plain. */
-static int set_parent_attrs(struct place *p, int fd, const char *path, struct err *e)
+static int set_implied_attrs(const struct place *p, int fd, struct place_dir *dir,
+			     const struct beneath *beneath, struct err *e)
 {
-	struct place_attrs attrs = {.mode = 0755, .mtime_s = p->options.parent_mtime_s};
+	const struct place_attrs plain = {.mode = 0755};
 	AUTO(file_xattrs) xattrs = {0};
 	AUTO_CLOSE int lower_fd = -1;
-	struct err ignored = ERR_INIT; /* not there, or no directory there: nothing to take */
 	struct stat st;
-	struct timespec mtime = {.tv_sec = attrs.mtime_s};
-	if (p->options.lower_fd >= 0 &&
-	    path_open_beneath(p->options.lower_fd, path[0] ? path : ".", O_RDONLY | O_DIRECTORY,
-			      0, &lower_fd, &ignored) == 0) {
-		if (fstat(lower_fd, &st) < 0)
-			return err_sys(e, "cannot examine '%s'", path);
-		if (file_xattrs_read(lower_fd, path, &xattrs, e) < 0)
-			return -1;
-		entry_xattrs_filter(&xattrs);
-		attrs = (struct place_attrs){.mode = st.st_mode & 07777,
-					     .uid = st.st_uid,
-					     .gid = st.st_gid,
-					     .xattrs = &xattrs};
-		mtime = st.st_mtim;
-	}
-	if (set_attrs(fd, path, &attrs, e) < 0)
+	dir->mtime = (struct timespec){.tv_sec = p->options.parent_mtime_s};
+	if (beneath_open_dir(beneath, dir->path, &lower_fd, e) < 0)
 		return -1;
-	note_dir(p, path, mtime, true);
-	return 0;
+	if (lower_fd < 0)
+		return set_attrs(fd, dir->path, &plain, e);
+	if (fstat(lower_fd, &st) < 0)
+		return err_sys(e, "cannot examine '%s'", dir->path);
+	if (file_xattrs_read(lower_fd, dir->path, &xattrs, e) < 0)
+		return -1;
+	entry_xattrs_filter(&xattrs);
+	const struct place_attrs attrs = {.mode = st.st_mode & 07777,
+					  .uid = st.st_uid,
+					  .gid = st.st_gid,
+					  .xattrs = &xattrs};
+	dir->mtime = st.st_mtim;
+	return set_attrs(fd, dir->path, &attrs, e);
 }
 
 static int link_in_path(const struct place *p, const char *path, struct err *e)
@@ -157,8 +159,7 @@ static int make_parent(struct place *p, int at, const char *path, int *ret_fd, s
 	AUTO_CLOSE int fd = openat(at, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "cannot open directory '%s'", path);
-	if (set_parent_attrs(p, fd, path, e) < 0)
-		return -1;
+	note_dir(p, path, (struct place_dir){.kind = PLACE_DIR_IMPLIED});
 	seen_set(p, path, PLACED_DIR);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
@@ -174,7 +175,8 @@ static int open_or_make(struct place *p, int at, const char *path, int *ret_fd, 
 			mem_close_cleanup(ret_fd);
 			return err_sys(e, "cannot examine '%s'", path);
 		}
-		note_dir(p, path, st.st_mtim, false);
+		note_dir(p, path,
+			 (struct place_dir){.kind = PLACE_DIR_FOUND, .mtime = st.st_mtim});
 		return 0;
 	}
 	switch (open_e.saved_errno) {
@@ -338,7 +340,7 @@ int place_dir(struct place *p, const char *path, const struct place_attrs *attrs
 		return err_sys(e, "cannot open directory '%s'", path);
 	if (set_attrs(fd, path, attrs, e) < 0)
 		return -1;
-	note_dir(p, path, (struct timespec){.tv_sec = attrs->mtime_s}, true);
+	note_dir_given(p, path, attrs->mtime_s);
 	return 0;
 }
 
@@ -484,20 +486,21 @@ int place_whiteout(struct place *p, const char *path, struct err *e)
 	return 0;
 }
 
-int place_default_root(struct place *p, struct err *e)
+void place_default_root(struct place *p)
 {
-	return set_parent_attrs(p, p->options.root_fd, "", e);
+	note_dir(p, "", (struct place_dir){.kind = PLACE_DIR_IMPLIED});
 }
 
 int place_root(struct place *p, const struct place_attrs *attrs, struct err *e)
 {
 	if (set_attrs(p->options.root_fd, ".", attrs, e) < 0)
 		return -1;
-	note_dir(p, "", (struct timespec){.tv_sec = attrs->mtime_s}, true);
+	note_dir_given(p, "", attrs->mtime_s);
 	return 0;
 }
 
-static int finish_dir(struct place *p, const struct place_dir *dir, struct err *e)
+static int finish_dir(const struct place *p, struct place_dir *dir,
+		      const struct beneath *beneath, struct err *e)
 {
 	struct err open_e = ERR_INIT;
 	AUTO_CLOSE int fd = -1;
@@ -509,6 +512,8 @@ static int finish_dir(struct place *p, const struct place_dir *dir, struct err *
 		*e = open_e;
 		return -1;
 	}
+	if (dir->kind == PLACE_DIR_IMPLIED && set_implied_attrs(p, fd, dir, beneath, e) < 0)
+		return -1;
 	if (futimens(fd, (struct timespec[2]){dir->mtime, dir->mtime}) < 0)
 		return err_sys(e, "cannot set the time of '%s'", dir->path);
 	return 0;
@@ -516,14 +521,16 @@ static int finish_dir(struct place *p, const struct place_dir *dir, struct err *
 
 /* A directory may be on record under two names (lib, usr/lib). What was noted first is from
  * before any writing, hence backwards; what an entry gave outranks what was found. */
-int place_finish(struct place *p, struct err *e)
+int place_finish(struct place *p, const struct beneath *beneath, struct err *e)
 {
 	forget_parent(p);
 	for (size_t i = p->dirs.len; i-- > 0;)
-		if (!p->dirs.items[i].given && finish_dir(p, &p->dirs.items[i], e) < 0)
+		if (p->dirs.items[i].kind == PLACE_DIR_FOUND &&
+		    finish_dir(p, &p->dirs.items[i], beneath, e) < 0)
 			return -1;
 	for (size_t i = 0; i < p->dirs.len; i++)
-		if (p->dirs.items[i].given && finish_dir(p, &p->dirs.items[i], e) < 0)
+		if (p->dirs.items[i].kind != PLACE_DIR_FOUND &&
+		    finish_dir(p, &p->dirs.items[i], beneath, e) < 0)
 			return -1;
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "image/beneath.h"
 #include "image/file_xattrs.h"
 #include "util/map.h"
 #include "util/vec.h"
@@ -27,11 +28,15 @@ struct place_attrs {
 	const struct file_xattrs *xattrs; /* or NULL */
 };
 
-/* A directory whose time is to be set at the end. */
+/* A directory of which something is to be set at the end. */
 struct place_dir {
 	const char *path; /* a key of `dir_index` */
+	enum {
+		PLACE_DIR_FOUND,   /* `mtime` is what it had before we wrote into it */
+		PLACE_DIR_IMPLIED, /* no entry describes it: attributes and time as beneath */
+		PLACE_DIR_GIVEN,   /* `mtime` is from its entry */
+	} kind;
 	struct timespec mtime;
-	bool given; /* by an entry; else it is what the directory had before we wrote into it */
 };
 struct place_dirs VEC_OF(struct place_dir);
 
@@ -39,7 +44,6 @@ struct place_options {
 	const char *what; /* the archive, for errors */
 	int root_fd;	  /* borrowed */
 	bool follow;
-	int lower_fd;		/* where unmentioned parents take their attributes, or -1 */
 	int64_t parent_mtime_s; /* of unmentioned parents that nothing else says anything of */
 };
 
@@ -89,10 +93,11 @@ int place_opaque(struct place *p, const char *path, struct err *e) WARN_UNUSED;
 int place_remove_lower(struct place *p, const char *path, bool below,
 		       struct err *e) WARN_UNUSED;
 
-/* The root's own attributes, when no entry gives them: those of the lower root, or 0755. */
-int place_default_root(struct place *p, struct err *e) WARN_UNUSED;
+/* No entry gives the root's own attributes. */
+void place_default_root(struct place *p);
 int place_root(struct place *p, const struct place_attrs *attrs, struct err *e) WARN_UNUSED;
-/* Sets the times of directories; nothing may be written afterwards. */
-int place_finish(struct place *p, struct err *e) WARN_UNUSED;
+/* Sets the times of directories, and the attributes of those that no entry describes: as in
+ * `beneath`, or 0755 root:root. Nothing may be written afterwards. */
+int place_finish(struct place *p, const struct beneath *beneath, struct err *e) WARN_UNUSED;
 
 #endif

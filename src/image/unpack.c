@@ -3,14 +3,13 @@
  * is beneath and never what their own layer brings, wherever in the layer they stand (SEC
  * UN09).
  */
-#include "image/unpack.h"
+#include "image/unpack_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "image/byte_source.h"
-#include "image/dir_names.h"
 #include "image/entry.h"
 #include "image/layer_read.h"
 #include "image/place.h"
@@ -26,35 +25,24 @@ const struct unpack_limits unpack_default_limits = {
 	.max_entries = LIMIT_UNPACK_ENTRIES,
 };
 
-struct unpacker {
-	struct layer_reader reader;
-	struct place place;
-	struct strvec removed, opaque;
-	bool has_root;
-};
-
-static void unpacker_cleanup(struct unpacker *u)
+void unpacking_cleanup(struct unpacking *u)
 {
 	place_cleanup(&u->place);
 	layer_reader_cleanup(&u->reader);
 	strvec_cleanup(&u->removed);
 	strvec_cleanup(&u->opaque);
+	mem_free_cleanup(&u->what);
 }
 
-static int note_whiteout(struct unpacker *u, enum entry_whiteout kind, const char *path,
-			 struct err *e)
+static void note_whiteout(struct unpacking *u, enum entry_whiteout kind, const char *path)
 {
-	/* overlayfs does not look at the opacity of a layer's root: hide the names one by one.
-	 */
 	if (kind == ENTRY_WHITEOUT_OPAQUE && path[0] == '\0')
-		return u->place.options.lower_fd < 0
-			       ? 0
-			       : dir_names(u->place.options.lower_fd, ".", &u->removed, e);
-	strvec_push(kind == ENTRY_WHITEOUT_OPAQUE ? &u->opaque : &u->removed, path);
-	return 0;
+		u->root_is_opaque = true;
+	else
+		strvec_push(kind == ENTRY_WHITEOUT_OPAQUE ? &u->opaque : &u->removed, path);
 }
 
-static int write_file(struct unpacker *u, const struct entry *entry,
+static int write_file(struct unpacking *u, const struct entry *entry,
 		      const struct place_attrs *attrs, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
@@ -72,7 +60,7 @@ static int write_file(struct unpacker *u, const struct entry *entry,
 	}
 }
 
-static int write_entry(struct unpacker *u, const struct entry *entry, struct err *e)
+static int write_entry(struct unpacking *u, const struct entry *entry, struct err *e)
 {
 	const struct place_attrs attrs = {.mode = entry->mode,
 					  .uid = entry->uid,
@@ -98,7 +86,7 @@ static int write_entry(struct unpacker *u, const struct entry *entry, struct err
 }
 
 /* An entry of an archive in overlay form, which has no name of its own for a deletion. */
-static int write_overlay_entry(struct unpacker *u, const struct entry *entry, struct err *e)
+static int write_overlay_entry(struct unpacking *u, const struct entry *entry, struct err *e)
 {
 	if (str_has_prefix(entry_path_base(entry->path), ".wh."))
 		return err_set(e, ERR_INPUT, "unpack/whiteout",
@@ -108,14 +96,25 @@ static int write_overlay_entry(struct unpacker *u, const struct entry *entry, st
 		strvec_push(&u->removed, entry->path);
 		return 0;
 	}
-	if (entry->is_opaque && note_whiteout(u, ENTRY_WHITEOUT_OPAQUE, entry->path, e) < 0)
-		return -1;
+	if (entry->is_opaque)
+		note_whiteout(u, ENTRY_WHITEOUT_OPAQUE, entry->path);
 	return write_entry(u, entry, e);
 }
 
-static int write_entries(struct unpacker *u, struct err *e)
+static bool may_go_on(struct unpacking *u)
 {
-	for (;;) {
+	const struct entry_gate *gate = &u->reader.gate;
+	if (!u->turn || (gate->entries <= LIMIT_UNPACK_ENTRIES / LIMIT_UNPACK_SHARE &&
+			 gate->name_bytes <= LIMIT_UNPACK_NAMES_BYTES / LIMIT_UNPACK_SHARE))
+		return true;
+	const struct unpack_turn *turn = u->turn;
+	u->turn = NULL;
+	return turn->wait(turn);
+}
+
+static int write_entries(struct unpacking *u, struct err *e)
+{
+	while (may_go_on(u)) {
 		AUTO(entry) entry = {0};
 		AUTO_FREE char *hidden = NULL;
 		enum entry_whiteout kind = ENTRY_WHITEOUT_NONE;
@@ -131,10 +130,12 @@ static int write_entries(struct unpacker *u, struct err *e)
 		}
 		if (entry_whiteout_parse(&entry, u->place.options.what, &kind, &hidden, e) < 0)
 			return -1;
-		if ((kind == ENTRY_WHITEOUT_NONE ? write_entry(u, &entry, e)
-						 : note_whiteout(u, kind, hidden, e)) < 0)
+		if (kind != ENTRY_WHITEOUT_NONE)
+			note_whiteout(u, kind, hidden);
+		else if (write_entry(u, &entry, e) < 0)
 			return -1;
 	}
+	return -1;
 }
 
 static size_t depth_of(const char *path)
@@ -153,7 +154,7 @@ static int compare_deepest_first(const void *a, const void *b)
 }
 
 /* Deepest first: "d/.wh.f" beside ".wh.d" means a new, opaque d. */
-static int apply_whiteouts(struct unpacker *u, struct err *e)
+static int apply_whiteouts(struct unpacking *u, struct err *e)
 {
 	for (size_t i = 0; i < u->opaque.len; i++)
 		if (place_opaque(&u->place, u->opaque.items[i], e) < 0)
@@ -178,45 +179,57 @@ static int check_diff_id(const struct digest *want, const struct digest *got, st
 		       "a layer unpacks to %s, but its image promises %s", got_text, want_text);
 }
 
-int unpack_overlay_tar(int tar_fd, const char *what, int lower_fd,
+static void start(struct unpacking *u, char *what, int root_fd)
+{
+	u->what = what;
+	place_init(&u->place, &(struct place_options){.what = what,
+						      .root_fd = root_fd,
+						      .parent_mtime_s = UNPACK_PARENT_MTIME_S});
+}
+
+int unpack_begin(struct unpacking *u, const struct unpack_layer *layer,
+		 const struct unpack_limits *limits, struct err *e)
+{
+	char diff_id[DIGEST_TEXT_MAX];
+	struct digest got;
+	digest_format(&layer->diff_id, diff_id);
+	start(u, mem_printf("layer %s", diff_id), layer->root_fd);
+	if (layer_reader_open(&u->reader, layer->blob_fd, layer->compression,
+			      layer->diff_id.alg, limits, u->what, e) < 0 ||
+	    write_entries(u, e) < 0)
+		return -1;
+	byte_source_digest(&u->reader.source, &got);
+	layer_reader_cleanup(&u->reader); /* another layer may need the memory */
+	return check_diff_id(&layer->diff_id, &got, e);
+}
+
+int unpack_end(struct unpacking *u, const struct beneath *beneath, struct err *e)
+{
+	/* overlayfs does not look at the opacity of a layer's root: hide the names one by one.
+	 */
+	if (u->root_is_opaque && beneath_root_names(beneath, &u->removed, e) < 0)
+		return -1;
+	if (apply_whiteouts(u, e) < 0)
+		return -1;
+	if (!u->has_root)
+		place_default_root(&u->place);
+	return place_finish(&u->place, beneath, e);
+}
+
+int unpack_overlay_tar(int tar_fd, const char *what, const struct beneath *beneath,
 		       const struct unpack_limits *limits, int root_fd, struct err *e)
 {
-	AUTO(unpacker) u = {.has_root = false};
-	place_init(&u.place, &(struct place_options){.what = what,
-						     .root_fd = root_fd,
-						     .lower_fd = lower_fd,
-						     .parent_mtime_s = UNPACK_PARENT_MTIME_S});
+	AUTO(unpacking) u = UNPACKING_INIT(NULL);
+	start(&u, mem_strdup(what), root_fd);
 	if (layer_reader_open(&u.reader, tar_fd, LAYER_TAR, DIGEST_SHA256, limits, what, e) < 0)
 		return -1;
 	u.reader.gate.overlay_form = true;
-	if (write_entries(&u, e) < 0 || apply_whiteouts(&u, e) < 0)
-		return -1;
-	if (!u.has_root && place_default_root(&u.place, e) < 0)
-		return -1;
-	return place_finish(&u.place, e);
+	return write_entries(&u, e) < 0 ? -1 : unpack_end(&u, beneath, e);
 }
 
-int unpack_layer(int blob_fd, enum layer_compression compression, const struct digest *diff_id,
-		 int lower_fd, const struct unpack_limits *limits, int root_fd, struct err *e)
+int unpack_layer(const struct unpack_layer *layer, const struct beneath *beneath,
+		 const struct unpack_limits *limits, struct err *e)
 {
-	char diff_id_text[DIGEST_TEXT_MAX];
-	digest_format(diff_id, diff_id_text);
-	AUTO_FREE char *what = mem_printf("layer %s", diff_id_text);
-	AUTO(unpacker) u = {.has_root = false};
-	place_init(&u.place, &(struct place_options){.what = what,
-						     .root_fd = root_fd,
-						     .follow = false,
-						     .lower_fd = lower_fd,
-						     .parent_mtime_s = UNPACK_PARENT_MTIME_S});
-	struct digest got;
-	if (layer_reader_open(&u.reader, blob_fd, compression, diff_id->alg, limits, what, e) <
-		    0 ||
-	    write_entries(&u, e) < 0)
-		return -1;
-	byte_source_digest(&u.reader.source, &got);
-	if (check_diff_id(diff_id, &got, e) < 0 || apply_whiteouts(&u, e) < 0)
-		return -1;
-	if (!u.has_root && place_default_root(&u.place, e) < 0)
-		return -1;
-	return place_finish(&u.place, e);
+	AUTO(unpacking) u = UNPACKING_INIT(NULL);
+	return unpack_begin(&u, layer, limits, e) < 0 ? -1 : unpack_end(&u, beneath, e);
 }

@@ -10,6 +10,7 @@
 #include <locale.h>
 #include <stdint.h>
 
+#include "image/beneath.h"
 #include "util/digest.h"
 
 enum layer_compression { LAYER_TAR, LAYER_GZIP, LAYER_ZSTD };
@@ -20,22 +21,37 @@ struct unpack_limits {
 };
 extern const struct unpack_limits unpack_default_limits;
 
+/* A layer and its tree; file descriptors are borrowed. */
+struct unpack_layer {
+	int blob_fd; /* -1, in a stack: the tree is there already */
+	enum layer_compression compression;
+	struct digest
+		diff_id; /* of the decompressed stream; of the blob, checked by the caller */
+	int root_fd;	 /* the tree: an empty directory */
+};
+
 /* An image layer into an empty directory in overlay form: whiteouts become char 0:0 devices,
- * opaque directories get user.overlay.opaque=y. The decompressed stream must hash to `diff_id`
- * and the compressed one is assumed checked by the caller. Parents that the layer does not
- * mention take mode, owner, mtime and xattrs from the same directory of `lower_fd` (the layers
- * beneath, merged, read-only; -1: none), since overlayfs shows the topmost directory's; where
- * there is none they are made 0755 root:root with mtime UNPACK_PARENT_MTIME_S.
- * Errors: ERR_INPUT "unpack/...". */
+ * opaque directories get user.overlay.opaque=y. Parents that the layer does not mention take
+ * mode, owner, mtime and xattrs from the same directory of the layers beneath, since overlayfs
+ * shows the topmost directory's; where there is none they are made 0755 root:root with mtime
+ * UNPACK_PARENT_MTIME_S. Errors: ERR_INPUT "unpack/...", ERR_MISMATCH "unpack/diff-id". */
 #define UNPACK_PARENT_MTIME_S INT64_C(315532800)
-int unpack_layer(int blob_fd, enum layer_compression compression, const struct digest *diff_id,
-		 int lower_fd, const struct unpack_limits *limits, int root_fd,
+int unpack_layer(const struct unpack_layer *layer, const struct beneath *beneath,
+		 const struct unpack_limits *limits, struct err *e) WARN_UNUSED;
+
+/* All layers of an image, lowest first, in up to `threads` threads (each with one more that
+ * decompresses); those without a blob are only what others lie upon. The trees are the same as
+ * one by one, and so is the error: that of the lowest layer that has one. Memory is that of the
+ * largest layer and a LIMIT_UNPACK_SHARE of it for each other thread. */
+enum { UNPACK_THREADS_MAX = 8 };
+int unpack_stack(const struct unpack_layer *layers, size_t len,
+		 const struct unpack_limits *limits, unsigned threads,
 		 struct err *e) WARN_UNUSED;
 
 /* The same tree from a tar stream that has it in overlay form already, as readers of file system
  * images write it: character devices 0:0, user.overlay.opaque. Other devices and overlay
  * attributes are refused as in a layer. `what` is the archive, for errors. */
-int unpack_overlay_tar(int tar_fd, const char *what, int lower_fd,
+int unpack_overlay_tar(int tar_fd, const char *what, const struct beneath *beneath,
 		       const struct unpack_limits *limits, int root_fd,
 		       struct err *e) WARN_UNUSED;
 

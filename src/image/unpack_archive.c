@@ -140,7 +140,6 @@ int unpack_archive(int blob_fd, const struct unpack_archive_options *options,
 	place_init(&o.place, &(struct place_options){.what = options->name,
 						     .root_fd = root_fd,
 						     .follow = true,
-						     .lower_fd = -1,
 						     .parent_mtime_s = options->epoch_s});
 	const struct archive_reader_options reader = {
 		.fd = blob_fd,
@@ -152,5 +151,5 @@ int unpack_archive(int blob_fd, const struct unpack_archive_options *options,
 	if (archive_reader_open(&o.reader, &reader, e) < 0 || make_dest(&o, e) < 0 ||
 	    write_entries(&o, e) < 0)
 		return -1;
-	return place_finish(&o.place, e);
+	return place_finish(&o.place, &(struct beneath){0}, e);
 }

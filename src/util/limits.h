@@ -45,6 +45,8 @@
 #define LIMIT_UNPACK_RATIO_FREE_BYTES (256 * MIB) /* and that many on top */
 #define LIMIT_UNPACK_ENTRIES 2000000
 #define LIMIT_UNPACK_NAMES_BYTES (64 * MIB) /* kept in memory; texlive-full has 17 MiB */
+/* What a layer may hold of these two while others are unpacked beside it: an eighth. */
+#define LIMIT_UNPACK_SHARE 8
 #define LIMIT_PAX_BYTES (1 * MIB)
 #define LIMIT_PATH_BYTES 4096
 #define LIMIT_COMPONENT_BYTES 255

@@ -101,7 +101,8 @@ static int bench_unpack(char **args)
 	}
 	if (digest_parse(args[2], &diff_id, &e) < 0 ||
 	    path_make_dir(AT_FDCWD, args[3], 0755, &root, &e) < 0 ||
-	    unpack_layer(blob, form, &diff_id, -1, &unpack_default_limits, root, &e) < 0)
+	    unpack_layer(&(struct unpack_layer){blob, form, diff_id, root},
+			 &(struct beneath){0}, &unpack_default_limits, &e) < 0)
 		return fail(&e);
 	puts("{}");
 	return 0;

@@ -60,7 +60,8 @@ static void try_tar(int fd)
 	BUG_IF(written < 0 && e.code != ERR_INPUT);
 	if (written == 0) {
 		e = (struct err)ERR_INIT;
-		(void)!unpack_overlay_tar(tar, "input", -1, &fuzz_limits, s.root_fd, &e);
+		(void)!unpack_overlay_tar(tar, "input", &(struct beneath){0}, &fuzz_limits,
+					  s.root_fd, &e);
 		BUG_IF(str_same(e.id, "unpack/tar-header"));
 	}
 	fuzz_scratch_close(&s);

@@ -23,8 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_CLOSE int fd = fuzz_blob(data + 1, size - 1);
 	int listed = tree_read_layer(fd, compression, &tree, &diff_id, &list_e);
 	fuzz_scratch_open(&s);
-	int unpacked =
-		unpack_layer(fd, compression, &diff_id, -1, &fuzz_limits, s.root_fd, &unpack_e);
+	int unpacked = unpack_layer(&(struct unpack_layer){fd, compression, diff_id, s.root_fd},
+				    &(struct beneath){0}, &fuzz_limits, &unpack_e);
 	fuzz_scratch_close(&s);
 	BUG_IF(listed < 0 && unpacked == 0);
 	/* The list knows no inodes, attributes or opened-up directories. */

@@ -115,8 +115,8 @@ static int canary_text(int scratch, struct buf *ret, struct err *e)
 
 static int through_layer(const struct attempt *a, int root, struct err *e)
 {
-	return unpack_layer(a->blob_fd, a->compression, &a->diff_id, -1, &unpack_default_limits,
-			    root, e);
+	const struct unpack_layer layer = {a->blob_fd, a->compression, a->diff_id, root};
+	return unpack_layer(&layer, &(struct beneath){0}, &unpack_default_limits, e);
 }
 
 static int through_archive(const struct attempt *a, int root, struct err *e)

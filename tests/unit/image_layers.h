@@ -12,7 +12,8 @@ static inline int unpack_bytes(struct scratch *s, const struct buf *b, enum laye
 			       const struct unpack_limits *limits, struct err *e)
 {
 	AUTO_CLOSE int fd = vec_fd(b->data, b->len);
-	return unpack_layer(fd, c, diff_id, lower_fd, limits, s->root_fd, e);
+	const struct unpack_layer layer = {fd, c, *diff_id, s->root_fd};
+	return unpack_layer(&layer, &(struct beneath){&lower_fd, lower_fd >= 0}, limits, e);
 }
 
 static inline int unpack_plain(struct scratch *s, const struct buf *b, int lower_fd,

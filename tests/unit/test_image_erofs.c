@@ -92,7 +92,8 @@ static void test_as_tar(void **state)
 	AUTO_CLOSE int tar = memfd_create("tar", MFD_CLOEXEC);
 	AUTO(tree) tree = {0};
 	assert_int_equal(erofs_to_tar(image, root, tar, &e), 0);
-	int unpacked = unpack_overlay_tar(tar, "image", -1, &unpack_default_limits, root, &e);
+	int unpacked = unpack_overlay_tar(tar, "image", &(struct beneath){0},
+					  &unpack_default_limits, root, &e);
 	if (unpacked < 0)
 		print_message("%s\n", e.message);
 	assert_int_equal(unpacked, 0);

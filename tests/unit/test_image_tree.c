@@ -112,8 +112,9 @@ static void test_a_directory_as_a_list(void **state)
 	some_layer(&b);
 	digest_bytes(DIGEST_SHA256, b.data, b.len, &d);
 	AUTO_CLOSE int fd = vec_fd(b.data, b.len);
-	assert_int_equal(
-		unpack_layer(fd, LAYER_TAR, &d, -1, &unpack_default_limits, s.root_fd, &e), 0);
+	assert_int_equal(unpack_layer(&(struct unpack_layer){fd, LAYER_TAR, d, s.root_fd},
+				      &(struct beneath){0}, &unpack_default_limits, &e),
+			 0);
 	assert_int_equal(tree_read_dir(s.root_fd, &t, &e), 0);
 	static const char *const paths[] = {"a", "d", "d/f", "d/gone", "d/h", "d/l", "x"};
 	assert_int_equal(t.len, ARRAY_LEN(paths));
