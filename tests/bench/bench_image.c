@@ -4,6 +4,7 @@
  *
  * usage: bench_image pack UPPER LOWER OUT gzip|zstd|none THREADS    LOWER may be "-"
  *        bench_image unpack BLOB gzip|zstd|none DIFF_ID DIR         DIR is made
+ *        bench_image stack DIR THREADS DIFF_ID:BLOB...    all gzip, lowest first; DIR is made
  *        bench_image encode FILE ROUNDS      our DEFLATE and zlib's level 6 in turns, one thread
  *        bench_image hash FILE
  */
@@ -103,6 +104,46 @@ static int bench_unpack(char **args)
 	    path_make_dir(AT_FDCWD, args[3], 0755, &root, &e) < 0 ||
 	    unpack_layer(&(struct unpack_layer){blob, form, diff_id, root},
 			 &(struct beneath){0}, &unpack_default_limits, &e) < 0)
+		return fail(&e);
+	puts("{}");
+	return 0;
+}
+
+static int open_layer(const char *arg, int dir_fd, size_t number, struct unpack_layer *ret,
+		      struct err *e)
+{
+	char diff_id[DIGEST_TEXT_MAX], name[16];
+	const char *blob = strrchr(arg, ':');
+	if (blob == NULL)
+		return err_set(e, ERR_USAGE, "bench/layer", "'%s' is not DIFF_ID:BLOB", arg);
+	snprintf(diff_id, sizeof(diff_id), "%.*s", (int)(blob - arg), arg);
+	snprintf(name, sizeof(name), "%zu", number);
+	*ret = (struct unpack_layer){.compression = LAYER_GZIP};
+	ret->blob_fd = open(blob + 1, O_RDONLY | O_CLOEXEC);
+	if (ret->blob_fd < 0)
+		return err_sys(e, "cannot open '%s'", blob + 1);
+	if (digest_parse(diff_id, &ret->diff_id, e) < 0)
+		return -1;
+	return path_make_dir(dir_fd, name, 0755, &ret->root_fd, e);
+}
+
+static int bench_stack(char **args)
+{
+	struct err e = ERR_INIT;
+	AUTO_CLOSE int dir = -1;
+	struct unpack_layer layers[64];
+	size_t len = 0;
+	uint64_t threads = 0;
+	if (!num_parse_u64(args[1], strlen(args[1]), 1024, &threads)) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	if (path_make_dir(AT_FDCWD, args[0], 0755, &dir, &e) < 0)
+		return fail(&e);
+	for (; args[2 + len] != NULL && len < ARRAY_LEN(layers); len++)
+		if (open_layer(args[2 + len], dir, len, &layers[len], &e) < 0)
+			return fail(&e);
+	if (unpack_stack(layers, len, &unpack_default_limits, (unsigned)threads, &e) < 0)
 		return fail(&e);
 	puts("{}");
 	return 0;
@@ -219,14 +260,16 @@ int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
-		int args_len;
+		int args_least, args_most;
 		int (*run)(char **args);
-	} commands[] = {{"pack", 5, bench_pack},
-			{"unpack", 4, bench_unpack},
-			{"encode", 2, bench_encode},
-			{"hash", 1, bench_hash}};
+	} commands[] = {{"pack", 5, 5, bench_pack},
+			{"unpack", 4, 4, bench_unpack},
+			{"stack", 3, 66, bench_stack},
+			{"encode", 2, 2, bench_encode},
+			{"hash", 1, 1, bench_hash}};
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		if (argc == commands[i].args_len + 2 && str_same(argv[1], commands[i].name))
+		if (argc >= commands[i].args_least + 2 && argc <= commands[i].args_most + 2 &&
+		    str_same(argv[1], commands[i].name))
 			return commands[i].run(argv + 2);
 	}
 	fputs(usage, stderr);

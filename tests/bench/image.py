@@ -9,7 +9,7 @@ wall time stands the CPU time, which others disturb less. WORK is emptied. The d
 in BENCH_CACHE (~/.cache/stacker-bench): a Debian root file system of more than 1 GB by mmdebstrap
 from the mirrors of this machine, which is kept; 100,000 small files and one of 2 GiB, which are
 made of it anew. It takes about ten minutes and 12 GB. BENCH_PARTS narrows it to some of "encode pack
-unpack small build"; BENCH_WITH="chrt -f 50" keeps others away from what is measured, and from
+unpack layers small build"; BENCH_WITH="chrt -f 50" keeps others away from what is measured, and from
 nothing else.
 """
 import json
@@ -26,8 +26,9 @@ PACKAGES = ("build-essential,git,python3,python3-dev,vim,default-jre-headless,cl
 SMALL_FILES = 100000
 BIG_BYTES = 2 << 30
 SAMPLE_PART = 4 << 20  # of every 32 MiB of the archive, to compare encoders on
+LAYERS = 8
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "2"))
-PARTS = os.environ.get("BENCH_PARTS", "encode pack unpack small build").split()
+PARTS = os.environ.get("BENCH_PARTS", "encode pack unpack layers small build").split()
 WITH = os.environ.get("BENCH_WITH", "").split()
 CPUS = len(os.sched_getaffinity(0))
 
@@ -234,6 +235,41 @@ class Bench:
             speed = r[peer]["wall_s"] / r["stacker"]["wall_s"]
             self.claim(f"unpacks {factor} times as fast as {peer}", speed >= factor, round(speed, 2))
 
+    def unpack_layers(self, tree):
+        """Directories of the tree in turn to eight layers, as base images have them."""
+        say("unpacking an image of eight layers")
+        layers = [self.path(f"layer-{number}") for number in range(LAYERS)]
+        for layer in layers:
+            os.mkdir(layer)
+        parts = [f"{top}/{name}" for top in ("usr/lib", "usr/share", "usr/bin", "var/lib")
+                 for name in sorted(os.listdir(f"{tree}/{top}"))]
+        # The largest first, each to the layer that has the least.
+        sized = sorted(((int(run(["du", "-sk", f"{tree}/{part}"])["stdout"].split()[0]), part)
+                        for part in parts), reverse=True)
+        filled = [0] * LAYERS
+        for size, part in sized:
+            least = filled.index(min(filled))
+            filled[least] += size
+            os.makedirs(os.path.dirname(f"{layers[least]}/{part}"), exist_ok=True)
+            run(["cp", "-al", f"{tree}/{part}", f"{layers[least]}/{part}"])
+        arguments = []
+        for layer in layers:
+            packed = json.loads(run([self.tool, "pack", layer, "-", layer + ".gz", "gzip", str(CPUS)])["stdout"])
+            arguments.append(f'{packed["diff_id"]}:{layer}.gz')
+            remove(layer)
+        out = self.path("stack")
+
+        def cleared():
+            remove(out)
+            settle()
+        r = in_turns({f"{threads} at a time": (cleared, [self.tool, "stack", out, str(threads), *arguments], None)
+                      for threads in (1, CPUS)})
+        cleared()
+        remove(*(layer + ".gz" for layer in layers))
+        self.results["unpack eight layers"] = r
+        speed = r["1 at a time"]["wall_s"] / r[f"{CPUS} at a time"]["wall_s"]
+        self.claim("unpacks layers faster side by side than one by one", CPUS == 1 or speed > 1, round(speed, 2))
+
     def pack_small_and_big(self, rootfs):
         say("packing 100,000 small files")
         tree = self.path("small")
@@ -351,9 +387,12 @@ def main():
     try:
         if "encode" in PARTS:
             bench.encode(rootfs)
-        if "pack" in PARTS or "unpack" in PARTS:
+        if {"pack", "unpack", "layers"} & set(PARTS):
             os.mkdir(tree)
             run(["tar", "-x", "--numeric-owner", "-f", rootfs, "-C", tree])
+        if "layers" in PARTS:
+            bench.unpack_layers(tree)
+        if "pack" in PARTS or "unpack" in PARTS:
             blob, diff_id = bench.pack(tree)
         remove(bench.path("bundle"), tree)
         if "unpack" in PARTS:
