@@ -74,8 +74,9 @@ static int harden(struct err *e)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_sys(e, "cannot make the process undumpable");
 	umask(022);
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return err_sys(e, "cannot ignore SIGPIPE");
+	/* Who ignores SIGCHLD has no dead children, and their numbers become others'. */
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGCHLD, SIG_DFL) == SIG_ERR)
+		return err_sys(e, "cannot set what signals do");
 	(void)proc_interrupt_fd();
 	return 0;
 }

@@ -85,6 +85,12 @@ write_app() {
 	expect_output "cannot open 'stacker.yaml'" "the default is stacker.yaml"
 }
 
+@test "global: a caller that ignores the end of its children starts a build like any other" {
+	write_app
+	run env --ignore-signal=CHLD "$STACKER" build
+	expect_success
+}
+
 @test "global: without a layout, inspect and verify say what makes one" {
 	write_app
 	for command in inspect verify; do
