@@ -253,6 +253,9 @@ static int report(const char *name, const struct proc_status *status, struct buf
 {
 	if (status->exited && status->code == 0)
 		return 0;
+	/* The terminal sends it to all of us: a helper that dies of it first did not fail. */
+	if (proc_interrupted(e))
+		return -1;
 	while (output->len > 0 && strchr(" \n", output->data[output->len - 1]))
 		output->data[--output->len] = '\0';
 	return err_set(e, ERR_SYSTEM, "system/helper", "'%s' %s %d%s%s", name,

@@ -280,6 +280,25 @@ static void test_helpers_can_be_interrupted(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* A Ctrl-C reaches them too, and may end them before we have looked. */
+static void test_helper_dies_of_our_interruption(void **state)
+{
+	static const char *const argv[] = {SH, "-c", "kill -INT $PPID; kill -INT $$; exit 0",
+					   NULL};
+	int status = -1;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		struct err e = ERR_INIT;
+
+		proc_interrupt_fd();
+		_exit(proc_run(argv, &e) < 0 && e.code == ERR_INTERRUPTED ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void test_cleanup_of_nothing(void **state)
 {
 	struct proc none = PROC_INIT;
@@ -323,6 +342,7 @@ int main(void)
 		cmocka_unit_test(test_run_survives_floods_and_daemons),
 		cmocka_unit_test(test_interruption_ends_waits),
 		cmocka_unit_test(test_helpers_can_be_interrupted),
+		cmocka_unit_test(test_helper_dies_of_our_interruption),
 		cmocka_unit_test(test_cleanup_of_nothing),
 		cmocka_unit_test(test_cpus_are_those_that_we_may_use),
 	};
