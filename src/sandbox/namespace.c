@@ -43,6 +43,8 @@ int namespace_refused(struct err *e)
 {
 	int saved = errno;
 	err_sys(e, "cannot create the namespaces of a sandbox");
+	if (saved == EMFILE || saved == ENFILE || saved == ENOMEM)
+		return -1; /* of the machine, and no switch helps */
 	err_recode(e, ERR_SANDBOX, "sandbox/namespaces");
 	if (saved == EAGAIN)
 		return err_hint(e, "this user runs too many processes already");

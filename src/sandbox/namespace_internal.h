@@ -30,7 +30,8 @@ int namespace_become_root(int channel, struct err *e) WARN_UNUSED;
 /* In the child: fixed host and domain name, loopback up, a session keyring of its own. */
 int namespace_settle(struct err *e) WARN_UNUSED;
 
-/* For errno of a refused fork, clone or unshare: ERR_SANDBOX "sandbox/namespaces"; -1. */
+/* For errno of a refused fork, clone or unshare: ERR_SANDBOX "sandbox/namespaces", or ERR_SYSTEM
+ * if files or memory ran out; -1. */
 int namespace_refused(struct err *e);
 
 #endif
