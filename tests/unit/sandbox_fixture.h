@@ -327,7 +327,7 @@ static inline void fixture_shell_root(struct fixture *f)
 	shell("r=$1; mkdir -p $r/bin $r/etc; echo base > $r/etc/issue;"
 	      "for b in sh cat id ls mkdir touch rm sleep chown chmod stat mknod ln env grep "
 	      "head tr wc"
-	      " seq mv setsid readlink chroot; do p=$(command -v $b); cp -L $p $r/bin/;"
+	      " seq mv setsid readlink chroot stty; do p=$(command -v $b); cp -L $p $r/bin/;"
 	      " ldd $p | grep -o '/[^ ]*'; done | sort -u |"
 	      " while read l; do mkdir -p $r$(dirname $l); cp -L $l $r$l; done",
 	      root);

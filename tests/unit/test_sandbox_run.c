@@ -124,6 +124,30 @@ static void test_imports(void **state)
 	assert_string_equal(buf_text(&fx.output), "data\nran\nro\n0\n");
 }
 
+static void test_imports_beside_and_labels(void **state)
+{
+	(void)state;
+	AUTO_FREE char *dir = path_join(fx.dir, "roots/beside");
+	struct sandbox_result result;
+	shell("mkdir $1; echo data > $1/file", dir);
+	fixture_own(&fx);
+	fixture_renew(&fx);
+	struct sandbox_spec spec = fixture_spec(
+		&fx, "#!/bin/sh\necho $0; cat /stacker/file /stacker/imports/file;"
+		     "for f in /stacker/x /stacker/file /stacker/imports/file /stacker/run; do"
+		     " (echo x >> $f) 2>/dev/null && echo $f; done; ls /stacker\n");
+	spec.imports = "beside";
+	spec.imports_beside = true;
+	expect_ok(sandbox_run(&spec, &result, &err));
+	assert_string_equal(buf_text(&fx.output),
+			    "/stacker/run\ndata\ndata\nfile\nimports\nrun\n");
+	fixture_renew(&fx);
+	spec = fixture_spec(&fx, "#!/bin/sh\nreadlink /stacker/oci-labels\n");
+	spec.labels = "/somewhere";
+	expect_ok(sandbox_run(&spec, &result, &err));
+	assert_string_equal(buf_text(&fx.output), "/somewhere\n");
+}
+
 static void test_layers_stack(void **state)
 {
 	(void)state;
@@ -511,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_writes),
 		cmocka_unit_test(test_read_only_places),
 		cmocka_unit_test(test_imports),
+		cmocka_unit_test(test_imports_beside_and_labels),
 		cmocka_unit_test(test_layers_stack),
 		cmocka_unit_test(test_many_layers),
 		cmocka_unit_test(test_exec_errors),
