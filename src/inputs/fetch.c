@@ -5,32 +5,32 @@
  */
 #include "inputs/fetch.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "inputs/fetcher_internal.h"
 #include "inputs/fetcher_io_internal.h"
+#include "inputs/supervisor_internal.h"
 #include "inputs/url.h"
 #include "util/clock.h"
 #include "util/limits.h"
 #include "util/log.h"
 #include "util/map.h"
 #include "util/mem.h"
-#include "util/path.h"
-#include "util/proc.h"
 #include "util/str.h"
 
 #define BACKOFF_DEFAULT_MS 500
 #define PROGRESS_MS 100
-/* A fetcher at work speaks five times a second; beyond this it hangs. */
-#define SILENCE_MAX_MS 60000
 /* Notes and warnings that one job may cause; each URL has its attempts, so honest ones stay far
  * below for any sane number of URLs. */
 #define SAID_MAX 200
+
+static const struct supervisor_ids ids = {
+	.broken = "fetch/fetcher-broken",
+	.confused = "fetch/fetcher-confused",
+	.died = "fetch/fetcher-died",
+	.hangs = "fetch/fetcher-hangs",
+};
 
 static const struct {
 	enum err_code code;
@@ -76,18 +76,20 @@ struct session {
 	struct fetch_jobs jobs;
 	struct job_state *states;  /* jobs.len */
 	struct fetch_found *found; /* jobs.len, the caller's; NULL if all jobs have a hash */
-	size_t next;		   /* job to hand out */
-	size_t running, done;
-	struct proc proc;
-	int sock;
+	struct supervisor supervisor;
+	struct supervisor_work work; /* an item is a job */
+	struct fetch_message message;
 	uint64_t progress_at_ms;
-	uint64_t heard_at_ms;
 };
+#define SESSION_INIT(store_, options_, found_)                                                 \
+	{                                                                                      \
+		.store = (store_), .options = (options_), .found = (found_),                   \
+		.supervisor = SUPERVISOR_INIT(&ids, "the fetcher")                             \
+	}
 
 static void session_cleanup(struct session *s)
 {
-	mem_close_cleanup(&s->sock);
-	proc_cleanup(&s->proc);
+	supervisor_stop(&s->supervisor);
 	for (size_t i = 0; s->states && i < s->jobs.len; i++)
 		mem_close_cleanup(&s->states[i].fd);
 	for (size_t i = 0; i < s->jobs.len; i++)
@@ -219,9 +221,10 @@ static int collect_unpinned(struct session *s, const struct pin *pins, size_t pi
 	return 0;
 }
 
-static void report_progress(struct session *s, bool is_last)
+static void report_progress(void *ctx, bool is_last)
 {
-	struct fetch_progress p = {.done = s->done, .total = s->jobs.len};
+	struct session *s = ctx;
+	struct fetch_progress p = {.done = s->work.done, .total = s->jobs.len};
 	uint64_t now = clock_monotonic_ms();
 	bool all_known = true;
 
@@ -263,8 +266,7 @@ static int finish_job(struct session *s, uint32_t index, struct err *e)
 	if (s->found)
 		s->found[index] = (struct fetch_found){.hash = found, .len = state->bytes};
 	state->done = true;
-	s->done++;
-	s->running--;
+	s->work.done++;
 	return 0;
 }
 
@@ -278,12 +280,6 @@ static int fail_job(const struct fetch_job *job, uint32_t cause, const char *tex
 	return err_locate(e, &job->pos);
 }
 
-static int err_confused(struct err *e)
-{
-	return err_set(e, ERR_SYSTEM, "fetch/fetcher-confused",
-		       "the fetcher says what makes no sense");
-}
-
 /* The job of a message, if the fetcher has it. */
 static struct job_state *job_of(struct session *s, const struct fetch_message *m)
 {
@@ -294,21 +290,18 @@ static struct job_state *job_of(struct session *s, const struct fetch_message *m
 	return state->handed_out && !state->done ? state : NULL;
 }
 
-static int take_message(struct session *s, const struct fetch_message *m, struct err *e)
+static int take_message(void *ctx, struct err *e)
 {
+	struct session *s = ctx;
+	const struct fetch_message *m = &s->message;
 	AUTO_FREE char *text = str_printable(m->text, strnlen(m->text, sizeof(m->text)));
 	struct job_state *state = job_of(s, m);
 
-	if (m->kind == FETCH_SAYS_BROKEN) {
-		AUTO_FREE char *hint =
-			str_printable(m->hint, strnlen(m->hint, sizeof(m->hint)));
-
-		err_set(e, ERR_SANDBOX, "fetch/fetcher-broken", "the fetcher cannot start: %s",
-			text);
-		return *hint ? err_hint(e, "%s", hint) : -1;
-	}
+	if (m->kind == FETCH_SAYS_BROKEN)
+		return supervisor_err_broken(&s->supervisor, m->text, sizeof(m->text), m->hint,
+					     sizeof(m->hint), e);
 	if (!state)
-		return err_confused(e);
+		return supervisor_err_confused(&s->supervisor, e);
 	if (m->kind == FETCH_SAYS_DONE)
 		return finish_job(s, m->job, e);
 	if (m->kind == FETCH_SAYS_FAILED)
@@ -319,7 +312,7 @@ static int take_message(struct session *s, const struct fetch_message *m, struct
 	}
 	if ((m->kind != FETCH_SAYS_NOTE && m->kind != FETCH_SAYS_WARNING) ||
 	    ++state->said > SAID_MAX)
-		return err_confused(e);
+		return supervisor_err_confused(&s->supervisor, e);
 	if (m->kind == FETCH_SAYS_WARNING)
 		log_warn("%s", text);
 	else
@@ -327,121 +320,16 @@ static int take_message(struct session *s, const struct fetch_message *m, struct
 	return 0;
 }
 
-static int err_died(struct session *s, struct err *e)
+static int hand_out(void *ctx, size_t index, struct err *e)
 {
-	struct proc_status status = {0};
-	bool ended = false;
-
-	if (proc_wait(&s->proc, 1000, &ended, &status, e) < 0)
-		return -1;
-	if (!ended)
-		return err_confused(e);
-	return err_set(e, ERR_SYSTEM, "fetch/fetcher-died", "the fetcher ended early (%s %d)",
-		       status.exited ? "status" : "signal", status.code);
-}
-
-static bool is_gone(int error)
-{
-	return error == EPIPE || error == ECONNRESET || error == ECONNREFUSED;
-}
-
-static int hand_out(struct session *s, uint32_t index, struct err *e)
-{
+	struct session *s = ctx;
 	struct job_state *state = &s->states[index];
-	struct fetch_request r = {index};
+	struct fetch_request r = {(uint32_t)index};
 
-	if (store_stage_open(s->store, &state->fd, e) < 0)
+	if (store_stage_open(s->store, &state->fd, e) < 0 ||
+	    supervisor_ask(&s->supervisor, &r, sizeof(r), state->fd, e) < 0)
 		return -1;
-	/* Of a fetcher that is gone, its last words are of interest: receive() has them. */
-	if (fetcher_send(s->sock, &r, sizeof(r), state->fd) < 0 && !is_gone(errno))
-		return err_sys(e, "cannot ask the fetcher");
 	state->handed_out = true;
-	s->running++;
-	return 0;
-}
-
-/* *ret_more says whether a message was there. */
-static int receive(struct session *s, bool *ret_more, struct err *e)
-{
-	struct fetch_message m;
-	ssize_t n = recv(s->sock, &m, sizeof(m), MSG_DONTWAIT | MSG_TRUNC);
-
-	*ret_more = false;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n == 0)
-		return err_died(s, e);
-	/* Reported once, before what it said last: it left a request unread. */
-	if (n < 0 && errno == ECONNRESET) {
-		*ret_more = true;
-		return 0;
-	}
-	if (n < 0)
-		return err_sys(e, "cannot hear the fetcher");
-	if (n != (ssize_t)sizeof(m))
-		return err_confused(e);
-	*ret_more = true;
-	if (take_message(s, &m, e) < 0)
-		return -1;
-	/* After the work, since hashing a large file may take long. */
-	s->heard_at_ms = clock_monotonic_ms();
-	return 0;
-}
-
-static int wait_and_receive(struct session *s, struct err *e)
-{
-	struct pollfd fds[] = {
-		{.fd = s->sock, .events = POLLIN},
-		{.fd = proc_interrupt_fd(), .events = POLLIN},
-	};
-	bool more = true;
-
-	if (poll(fds, ARRAY_LEN(fds), 1000) < 0 && errno != EINTR)
-		return err_sys(e, "cannot wait for the fetcher");
-	if (proc_interrupted(e))
-		return -1;
-	while (more)
-		if (receive(s, &more, e) < 0)
-			return -1;
-	if (clock_monotonic_ms() > s->heard_at_ms + s->config.stall_ms + SILENCE_MAX_MS)
-		return err_set(e, ERR_SYSTEM, "fetch/fetcher-hangs",
-			       "the fetcher has said nothing for more than a minute");
-	return 0;
-}
-
-static int supervise(struct session *s, struct err *e)
-{
-	s->heard_at_ms = clock_monotonic_ms();
-	while (s->done < s->jobs.len) {
-		while (s->running < s->config.parallel && s->next < s->jobs.len)
-			if (hand_out(s, (uint32_t)s->next++, e) < 0)
-				return -1;
-		if (wait_and_receive(s, e) < 0)
-			return -1;
-		report_progress(s, false);
-	}
-	report_progress(s, true);
-	return 0;
-}
-
-static int start_child(struct session *s,
-		       void (*child)(int sock, const struct fetcher_config *config),
-		       struct err *e)
-{
-	AUTO_CLOSE int theirs = -1;
-	int pair[2];
-	bool is_child;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(e, "cannot make the fetcher's socket");
-	s->sock = pair[0];
-	theirs = pair[1];
-	if (proc_fork(&s->proc, &is_child, e) < 0)
-		return -1;
-	if (is_child) {
-		child(theirs, &s->config);
-		_exit(0);
-	}
 	return 0;
 }
 
@@ -460,6 +348,8 @@ static void resolve_options(struct session *s, const struct fetch_options *o)
 static int run_jobs(struct session *s,
 		    void (*child)(int sock, const struct fetcher_config *config), struct err *e)
 {
+	int sock;
+
 	if (s->jobs.len == 0)
 		return 0;
 	s->states = mem_zalloc(s->jobs.len, sizeof(*s->states));
@@ -468,16 +358,31 @@ static int run_jobs(struct session *s,
 	resolve_options(s, s->options);
 	s->config.jobs = s->jobs.items;
 	s->config.jobs_len = s->jobs.len;
-	if (start_child(s, child, e) < 0)
+	s->work = (struct supervisor_work){
+		.len = s->jobs.len,
+		.parallel = s->config.parallel,
+		.idle_ms = s->config.stall_ms,
+		.message = &s->message,
+		.message_len = sizeof(s->message),
+		.hand_out = hand_out,
+		.take = take_message,
+		.report = report_progress,
+		.ctx = s,
+	};
+	if (supervisor_start(&s->supervisor, &sock, e) < 0)
 		return -1;
-	return supervise(s, e);
+	if (sock >= 0) {
+		child(sock, &s->config);
+		_exit(0);
+	}
+	return supervisor_run(&s->supervisor, &s->work, e);
 }
 
 int fetch_pins_by(const struct store *store, const struct pin *pins, size_t pins_len,
 		  const struct fetch_options *options,
 		  void (*child)(int sock, const struct fetcher_config *config), struct err *e)
 {
-	AUTO(session) s = {.store = store, .options = options, .proc = PROC_INIT, .sock = -1};
+	AUTO(session) s = SESSION_INIT(store, options, NULL);
 
 	if (collect_jobs(&s, pins, pins_len, e) < 0)
 		return -1;
@@ -493,8 +398,7 @@ int fetch_pins(const struct store *store, const struct pin *pins, size_t pins_le
 int fetch_unpinned(const struct store *store, const struct pin *pins, size_t pins_len,
 		   const struct fetch_options *options, struct fetch_found *ret, struct err *e)
 {
-	AUTO(session)
-	s = {.store = store, .options = options, .found = ret, .proc = PROC_INIT, .sock = -1};
+	AUTO(session) s = SESSION_INIT(store, options, ret);
 
 	if (collect_unpinned(&s, pins, pins_len, e) < 0)
 		return -1;

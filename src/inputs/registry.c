@@ -4,28 +4,29 @@
  */
 #include "inputs/registry.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "inputs/auth_internal.h"
-#include "inputs/fetcher_io_internal.h"
 #include "inputs/registry_internal.h"
+#include "inputs/supervisor_internal.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
-#include "util/proc.h"
 #include "util/str.h"
 
 #define BACKOFF_DEFAULT_MS 500
 #define PROGRESS_MS 100
-/* A fetcher at work speaks five times a second; beyond this it hangs. */
-#define SILENCE_MAX_MS 60000
 /* Notes that one call may cause: a blob in chunks may have a few for each. */
 #define NOTES_MAX 1000
+
+static const struct supervisor_ids ids = {
+	.broken = "registry/fetcher-broken",
+	.confused = "registry/fetcher-confused",
+	.died = "registry/fetcher-died",
+	.hangs = "registry/fetcher-hangs",
+};
 
 static const struct {
 	enum err_code code;
@@ -71,9 +72,8 @@ struct registry {
 	struct registry_config config;
 	struct reference where; /* a copy of host and repository */
 	struct registry_options options;
-	struct proc proc;
-	int sock; /* -1: no fetcher runs */
-	uint64_t heard_at_ms;
+	struct supervisor supervisor;
+	char *fetcher_name; /* in messages */
 	uint64_t progress_at_ms;
 	unsigned notes;
 	uint64_t bytes_before; /* of the fetcher, when the call began */
@@ -130,13 +130,14 @@ int registry_open(const struct reference *where, const struct registry_options *
 {
 	struct registry *r = mem_zalloc(1, sizeof(*r));
 
-	*r = (struct registry){.proc = PROC_INIT, .sock = -1};
 	r->where.host = mem_strdup(where->host);
 	r->where.repository = mem_strdup(where->repository);
 	r->config.host = r->where.host;
 	r->config.repository = r->where.repository;
 	r->config.authority = authority_of(where->host);
 	r->config.name = mem_printf("%s/%s", where->host, where->repository);
+	r->fetcher_name = mem_printf("the fetcher for '%s'", r->config.name);
+	r->supervisor = (struct supervisor)SUPERVISOR_INIT(&ids, r->fetcher_name);
 	r->config.is_loopback = host_is_loopback(r->config.authority);
 	r->options = *options;
 	resolve_options(&r->config, &r->options);
@@ -150,23 +151,16 @@ int registry_open(const struct reference *where, const struct registry_options *
 	return 0;
 }
 
-static void stop_fetcher(struct registry *r)
-{
-	mem_close_cleanup(&r->sock);
-	r->sock = -1;
-	proc_cleanup(&r->proc);
-	r->proc = (struct proc)PROC_INIT;
-}
-
 void registry_close(struct registry *r)
 {
 	if (!r)
 		return;
-	stop_fetcher(r);
+	supervisor_stop(&r->supervisor);
 	credential_cleanup(&r->config.credential);
 	reference_cleanup(&r->where);
 	mem_free_cleanup(&r->config.authority);
 	mem_free_cleanup(&r->config.name);
+	mem_free_cleanup(&r->fetcher_name);
 	free(r);
 }
 
@@ -177,22 +171,14 @@ void registry_close_cleanup(struct registry **r)
 
 static int start_fetcher(struct registry *r, struct err *e)
 {
-	AUTO_CLOSE int theirs = -1;
-	int pair[2];
-	bool is_child;
+	int sock;
 
-	if (r->sock >= 0)
+	if (r->supervisor.sock >= 0)
 		return 0;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(e, "cannot make the fetcher's socket");
-	r->sock = pair[0];
-	theirs = pair[1];
-	if (proc_fork(&r->proc, &is_child, e) < 0) {
-		stop_fetcher(r);
+	if (supervisor_start(&r->supervisor, &sock, e) < 0)
 		return -1;
-	}
-	if (is_child) {
-		registry_fetcher_main(theirs, &r->config);
+	if (sock >= 0) {
+		registry_fetcher_main(sock, &r->config);
 		_exit(0);
 	}
 	r->bytes = 0;
@@ -209,31 +195,12 @@ int registry_scratch_open(int *ret_fd, struct err *e)
 	return 0;
 }
 
-static int err_confused(const struct registry *r, struct err *e)
-{
-	return err_set(e, ERR_SYSTEM, "registry/fetcher-confused",
-		       "the fetcher for '%s' says what makes no sense", r->config.name);
-}
-
-static int err_died(struct registry *r, struct err *e)
-{
-	struct proc_status status = {0};
-	bool ended = false;
-
-	if (proc_wait(&r->proc, 1000, &ended, &status, e) < 0)
-		return -1;
-	if (!ended)
-		return err_confused(r, e);
-	return err_set(e, ERR_SYSTEM, "registry/fetcher-died",
-		       "the fetcher for '%s' ended early (%s %d)", r->config.name,
-		       status.exited ? "status" : "signal", status.code);
-}
-
 /* A call's whole life in the supervisor. */
 struct round {
 	struct registry *r;
 	const struct registry_calls *calls;
-	size_t next, running, done;
+	struct supervisor_work work; /* an item is a call */
+	struct registry_message message;
 };
 
 static int fail_call(const struct round *round, const struct registry_call *call,
@@ -253,20 +220,9 @@ static int take_note(struct registry *r, const struct registry_message *m, struc
 	AUTO_FREE char *text = str_printable(m->text, strnlen(m->text, sizeof(m->text)));
 
 	if (++r->notes > NOTES_MAX)
-		return err_confused(r, e);
+		return supervisor_err_confused(&r->supervisor, e);
 	log_note("'%s': %s", r->config.name, text);
 	return 0;
-}
-
-static int take_broken(const struct registry *r, const struct registry_message *m,
-		       struct err *e)
-{
-	AUTO_FREE char *text = str_printable(m->text, strnlen(m->text, sizeof(m->text)));
-	AUTO_FREE char *hint = str_printable(m->hint, strnlen(m->hint, sizeof(m->hint)));
-
-	err_set(e, ERR_SANDBOX, "registry/fetcher-broken",
-		"the fetcher for '%s' cannot start: %s", r->config.name, text);
-	return *hint ? err_hint(e, "%s", hint) : -1;
 }
 
 static int take_answer(struct round *round, const struct registry_message *m, struct err *e)
@@ -275,7 +231,7 @@ static int take_answer(struct round *round, const struct registry_message *m, st
 		m->index < round->calls->len ? &round->calls->items[m->index] : NULL;
 
 	if (!call || !call->handed_out || call->done)
-		return err_confused(round->r, e);
+		return supervisor_err_confused(&round->r->supervisor, e);
 	if (m->kind == REGISTRY_SAYS_FAILED) {
 		AUTO_FREE char *text =
 			str_printable(m->text, strnlen(m->text, sizeof(m->text)));
@@ -286,13 +242,14 @@ static int take_answer(struct round *round, const struct registry_message *m, st
 	call->answer.media_type[sizeof(m->media_type) - 1] = '\0';
 	call->answer.next[sizeof(m->next) - 1] = '\0';
 	call->done = true;
-	round->done++;
-	round->running--;
+	round->work.done++;
 	return round->calls->done ? round->calls->done(round->calls->ctx, call, e) : 0;
 }
 
-static int take_message(struct round *round, const struct registry_message *m, struct err *e)
+static int take_message(void *ctx, struct err *e)
 {
+	struct round *round = ctx;
+	const struct registry_message *m = &round->message;
 	struct registry *r = round->r;
 
 	switch (m->kind) {
@@ -302,48 +259,23 @@ static int take_message(struct round *round, const struct registry_message *m, s
 	case REGISTRY_SAYS_NOTE:
 		return take_note(r, m, e);
 	case REGISTRY_SAYS_BROKEN:
-		return take_broken(r, m, e);
+		return supervisor_err_broken(&r->supervisor, m->text, sizeof(m->text), m->hint,
+					     sizeof(m->hint), e);
 	case REGISTRY_SAYS_DONE:
 	case REGISTRY_SAYS_FAILED:
 		return take_answer(round, m, e);
 	default:
-		return err_confused(r, e);
+		return supervisor_err_confused(&r->supervisor, e);
 	}
 }
 
-/* *ret_more says whether a message was there. */
-static int receive(struct round *round, struct registry_message *m, bool *ret_more,
-		   struct err *e)
+static void report_progress(void *ctx, bool is_last)
 {
-	struct registry *r = round->r;
-	ssize_t n = recv(r->sock, m, sizeof(*m), MSG_DONTWAIT | MSG_TRUNC);
-
-	*ret_more = false;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n == 0)
-		return err_died(r, e);
-	*ret_more = true;
-	/* Reported once, before what it said last: it left a request unread. */
-	if (n < 0 && errno == ECONNRESET)
-		return 0;
-	if (n < 0)
-		return err_sys(e, "cannot hear the fetcher");
-	if (n != (ssize_t)sizeof(*m))
-		return err_confused(r, e);
-	if (take_message(round, m, e) < 0)
-		return -1;
-	/* After the work, since hashing a large file may take long. */
-	r->heard_at_ms = clock_monotonic_ms();
-	return 0;
-}
-
-static void report_progress(struct round *round, bool is_last)
-{
+	const struct round *round = ctx;
 	struct registry *r = round->r;
 	const struct registry_options *o = r->config.options;
 	uint64_t now = clock_monotonic_ms();
-	struct registry_progress p = {.done = round->done,
+	struct registry_progress p = {.done = round->work.done,
 				      .total = round->calls->len,
 				      .bytes_expected = round->calls->bytes_expected};
 
@@ -357,77 +289,47 @@ static void report_progress(struct round *round, bool is_last)
 	o->progress(o->ctx, &p);
 }
 
-static int wait_and_receive(struct round *round, struct registry_message *m, struct err *e)
+static int hand_out(void *ctx, size_t index, struct err *e)
 {
-	struct registry *r = round->r;
-	struct pollfd fds[] = {
-		{.fd = r->sock, .events = POLLIN},
-		{.fd = proc_interrupt_fd(), .events = POLLIN},
-	};
-	bool more = true;
-
-	if (poll(fds, ARRAY_LEN(fds), 1000) < 0 && errno != EINTR)
-		return err_sys(e, "cannot wait for the fetcher");
-	if (proc_interrupted(e))
-		return -1;
-	while (more && round->done < round->calls->len)
-		if (receive(round, m, &more, e) < 0)
-			return -1;
-	if (clock_monotonic_ms() > r->heard_at_ms + SILENCE_MAX_MS)
-		return err_set(e, ERR_SYSTEM, "registry/fetcher-hangs",
-			       "the fetcher for '%s' has said nothing for more than a minute",
-			       r->config.name);
-	return 0;
-}
-
-static int hand_out(struct round *round, struct err *e)
-{
-	struct registry_call *call = &round->calls->items[round->next];
+	const struct round *round = ctx;
+	struct registry_call *call = &round->calls->items[index];
 
 	if (round->calls->ready && round->calls->ready(round->calls->ctx, call, e) < 0)
 		return -1;
-	call->request.index = (uint32_t)round->next++;
-	/* Of a fetcher that is gone, its last words are of interest: receive() has them. */
-	if (fetcher_send(round->r->sock, &call->request, sizeof(call->request), call->fd) < 0 &&
-	    errno != EPIPE && errno != ECONNRESET && errno != ECONNREFUSED)
-		return err_sys(e, "cannot ask the fetcher");
+	call->request.index = (uint32_t)index;
+	if (supervisor_ask(&round->r->supervisor, &call->request, sizeof(call->request),
+			   call->fd, e) < 0)
+		return -1;
 	call->handed_out = true;
-	round->running++;
-	return 0;
-}
-
-static int run_round(struct round *round, struct registry_message *m, struct err *e)
-{
-	struct registry *r = round->r;
-
-	r->heard_at_ms = clock_monotonic_ms();
-	r->bytes_before = r->bytes;
-	r->notes = 0;
-	while (round->done < round->calls->len) {
-		while (round->running < r->config.parallel && round->next < round->calls->len)
-			if (hand_out(round, e) < 0)
-				return -1;
-		if (wait_and_receive(round, m, e) < 0)
-			return -1;
-		report_progress(round, false);
-	}
-	report_progress(round, true);
 	return 0;
 }
 
 int registry_calls_make(struct registry *r, const struct registry_calls *calls, struct err *e)
 {
-	struct round round = {.r = r, .calls = calls};
-	AUTO_FREE struct registry_message *m = mem_zalloc(1, sizeof(*m));
+	AUTO_FREE struct round *round = mem_zalloc(1, sizeof(*round));
 
 	if (calls->len == 0)
 		return 0;
 	if (start_fetcher(r, e) < 0)
 		return -1;
-	if (run_round(&round, m, e) == 0)
+	round->r = r;
+	round->calls = calls;
+	round->work = (struct supervisor_work){
+		.len = calls->len,
+		.parallel = r->config.parallel,
+		.message = &round->message,
+		.message_len = sizeof(round->message),
+		.hand_out = hand_out,
+		.take = take_message,
+		.report = report_progress,
+		.ctx = round,
+	};
+	r->bytes_before = r->bytes;
+	r->notes = 0;
+	if (supervisor_run(&r->supervisor, &round->work, e) == 0)
 		return 0;
 	/* What its other threads do is of no interest any more. */
-	stop_fetcher(r);
+	supervisor_stop(&r->supervisor);
 	return -1;
 }
 
