@@ -6,8 +6,6 @@
 #include "inputs/fetcher_internal.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,19 +40,11 @@ static void send_message(struct fetcher *f, const struct fetch_message *m)
 		f->gone = true;
 }
 
-static void copy_text(char *to, size_t to_len, const char *from)
-{
-	size_t len = strnlen(from, to_len - 1);
-
-	memcpy(to, from, len);
-	to[len] = '\0';
-}
-
 static void say(void *ctx, uint32_t job, enum fetch_message_kind kind, const char *text)
 {
 	struct fetch_message m = {.kind = kind, .job = job};
 
-	copy_text(m.text, sizeof(m.text), text);
+	fetcher_copy_text(m.text, sizeof(m.text), text);
 	send_message(ctx, &m);
 }
 
@@ -62,8 +52,8 @@ static void say_broken(struct fetcher *f, const struct err *e)
 {
 	struct fetch_message m = {.kind = FETCH_SAYS_BROKEN};
 
-	copy_text(m.text, sizeof(m.text), e->message);
-	copy_text(m.hint, sizeof(m.hint), e->hint);
+	fetcher_copy_text(m.text, sizeof(m.text), e->message);
+	fetcher_copy_text(m.hint, sizeof(m.hint), e->hint);
 	send_message(f, &m);
 }
 
@@ -91,7 +81,7 @@ static void finish_slot(struct fetcher *f, struct transfer *t)
 	if (t->state == TRANSFER_FAILED) {
 		m.cause = t->final_cause;
 		transfer_format_failure(t, &text);
-		copy_text(m.text, sizeof(m.text), buf_text(&text));
+		fetcher_copy_text(m.text, sizeof(m.text), buf_text(&text));
 	}
 	transfer_cleanup(t);
 	send_message(f, &m);
@@ -188,15 +178,8 @@ static int take_away(const struct fetcher *f, struct err *e)
 /* All that opens files happens here; the order is: load, confine, talk. */
 static int prepare(struct fetcher *f, struct buf *ca, struct err *e)
 {
-	/* libcurl and the resolver would listen to proxies, SSLKEYLOGFILE, RES_OPTIONS ... */
-	clearenv();
-	signal(SIGPIPE, SIG_IGN);
-	if (fetcher_load_ca(f->config->options->ca_file, ca, e) < 0)
+	if (fetcher_prepare(f->config->options->ca_file, ca, &f->env.ca, e) < 0)
 		return -1;
-	if (ca->len > 0)
-		f->env.ca = (struct curl_blob){ca->data, ca->len, CURL_BLOB_NOCOPY};
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return err_set(e, ERR_SYSTEM, "fetch/curl", "cannot start libcurl");
 	f->env.multi = curl_multi_init();
 	BUG_IF(!f->env.multi);
 	curl_multi_setopt(f->env.multi, CURLMOPT_MAXCONNECTS, (long)f->config->parallel);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -62,6 +63,14 @@ ssize_t fetcher_receive(int sock, void *message, size_t len, int flags, int *ret
 	return n;
 }
 
+void fetcher_copy_text(char *to, size_t to_len, const char *from)
+{
+	size_t len = strnlen(from, to_len - 1);
+
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
+
 int fetcher_settle(int sock)
 {
 	if (dup3(sock, FETCHER_FD, O_CLOEXEC) < 0 && sock != FETCHER_FD)
@@ -69,7 +78,7 @@ int fetcher_settle(int sock)
 	return close_range(FETCHER_FD + 1, ~0U, 0);
 }
 
-int fetcher_load_ca(const char *user_file, struct buf *ca, struct err *e)
+static int load_ca(const char *user_file, struct buf *ca, struct err *e)
 {
 	/* An absent system bundle is no error yet: http needs none. A file the user named is.
 	 */
@@ -84,6 +93,20 @@ int fetcher_load_ca(const char *user_file, struct buf *ca, struct err *e)
 	buf_add_byte(ca, '\n');
 	buf_add(ca, buf_text(&own), own.len);
 	return buf_check(ca, "certificates", e);
+}
+
+int fetcher_prepare(const char *ca_file, struct buf *ca, struct curl_blob *ret, struct err *e)
+{
+	/* libcurl and the resolver would listen to proxies, SSLKEYLOGFILE, RES_OPTIONS ... */
+	clearenv();
+	signal(SIGPIPE, SIG_IGN);
+	if (load_ca(ca_file, ca, e) < 0)
+		return -1;
+	if (ca->len > 0)
+		*ret = (struct curl_blob){ca->data, ca->len, CURL_BLOB_NOCOPY};
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return err_set(e, ERR_SYSTEM, "fetch/curl", "cannot start libcurl");
+	return 0;
 }
 
 static int copy_staged(const struct store *store, int from, int *ret_fd, struct err *e)

@@ -6,6 +6,7 @@
 #ifndef INPUTS_FETCHER_IO_INTERNAL_H
 #define INPUTS_FETCHER_IO_INTERNAL_H
 
+#include <curl/curl.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -18,11 +19,17 @@ int fetcher_send(int sock, const void *message, size_t len, int fd);
 /* Receives one message; as recvmsg(). *ret_fd is -1 if none came along. */
 ssize_t fetcher_receive(int sock, void *message, size_t len, int flags, int *ret_fd);
 
+/* Copies a text into a message's field, as much as fits. */
+void fetcher_copy_text(char *to, size_t to_len, const char *from);
+
 /* In the fetcher: moves the socket to FETCHER_FD and closes everything else that the supervisor
  * holds (the store, the state directory). -1 with errno set. */
 int fetcher_settle(int sock);
-/* Appends the system's certificates, if there are any, and a file the user named. */
-int fetcher_load_ca(const char *user_file, struct buf *ca, struct err *e) WARN_UNUSED;
+/* In the fetcher, as long as it may read files: makes libcurl ready to work without. `ca`, which
+ * must outlive what uses *ret, gets the system's certificates, if there are any, and those of a
+ * file the user named. */
+int fetcher_prepare(const char *ca_file, struct buf *ca, struct curl_blob *ret,
+		    struct err *e) WARN_UNUSED;
 #define FETCHER_CA_BYTES (8 * MIB)
 
 /* Makes sure that nobody can write to the staged file any more, or a fetcher gone bad could

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "inputs/fetcher_io_internal.h"
 #include "inputs/registry_exchange_internal.h"
 #include "util/mem.h"
 #include "util/str.h"
@@ -29,7 +30,7 @@ void registry_message_fail(struct registry_message *m, const struct registry_fai
 {
 	m->kind = REGISTRY_SAYS_FAILED;
 	m->cause = f->cause;
-	registry_copy_text(m->text, sizeof(m->text), f->text);
+	fetcher_copy_text(m->text, sizeof(m->text), f->text);
 }
 
 /* `scope` is kept for as long as the exchange. */
@@ -47,7 +48,7 @@ static bool answered(struct registry_exchange *x, int result, struct registry_me
 	}
 	m->kind = REGISTRY_SAYS_DONE;
 	m->bytes = x->out_len;
-	registry_copy_text(m->media_type, sizeof(m->media_type), x->head.media_type);
+	fetcher_copy_text(m->media_type, sizeof(m->media_type), x->head.media_type);
 	if (x->head.warning[0])
 		registry_note(x->lane, "the registry warns: %s", x->head.warning);
 	return true;
@@ -123,7 +124,7 @@ static void get_list(struct registry_lane *lane, const struct registry_request *
 		return;
 	if (url_redirect(&x->url, x->head.next, &next, &e) == 0 && !x->left_origin &&
 	    registry_same_origin(&next, &lane->fetcher->origin)) {
-		registry_copy_text(m->next, sizeof(m->next), next.text);
+		fetcher_copy_text(m->next, sizeof(m->next), next.text);
 		return;
 	}
 	registry_fail(&x->fail, REGISTRY_CAUSE_RESPONSE, false,

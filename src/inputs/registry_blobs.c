@@ -41,9 +41,9 @@ static void add_call(struct blobs *b, size_t item, enum registry_op op, const ch
 	q->op = op;
 	q->size = d->size;
 	digest_format(&d->digest, ref);
-	registry_copy_text(q->ref, sizeof(q->ref), ref);
+	fetcher_copy_text(q->ref, sizeof(q->ref), ref);
 	if (mount_from)
-		registry_copy_text(q->mount_from, sizeof(q->mount_from), mount_from);
+		fetcher_copy_text(q->mount_from, sizeof(q->mount_from), mount_from);
 }
 
 /* Of which blob a call is. */

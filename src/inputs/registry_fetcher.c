@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,14 +16,6 @@
 #include "util/mem.h"
 
 #define ALIVE_MS 200
-
-void registry_copy_text(char *to, size_t to_len, const char *from)
-{
-	size_t len = strnlen(from, to_len - 1);
-
-	memcpy(to, from, len);
-	to[len] = '\0';
-}
 
 static void send_message(struct registry_fetcher *f, const struct registry_message *m)
 {
@@ -128,15 +119,8 @@ static int prepare(struct registry_fetcher *f, struct buf *ca, struct err *e)
 {
 	const struct registry_options *o = f->config->options;
 
-	/* libcurl and the resolver would listen to proxies, SSLKEYLOGFILE, RES_OPTIONS ... */
-	clearenv();
-	signal(SIGPIPE, SIG_IGN);
-	if (fetcher_load_ca(o->ca_file, ca, e) < 0)
+	if (fetcher_prepare(o->ca_file, ca, &f->ca, e) < 0)
 		return -1;
-	if (ca->len > 0)
-		f->ca = (struct curl_blob){ca->data, ca->len, CURL_BLOB_NOCOPY};
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return err_set(e, ERR_SYSTEM, "fetch/curl", "cannot start libcurl");
 	if (o->confine && o->confine(o->confine_ctx, e) < 0)
 		return -1;
 	return find_origin(f, e);
@@ -147,8 +131,8 @@ static void say_broken(struct registry_fetcher *f, const struct err *e)
 	AUTO_FREE struct registry_message *m = mem_zalloc(1, sizeof(*m));
 
 	m->kind = REGISTRY_SAYS_BROKEN;
-	registry_copy_text(m->text, sizeof(m->text), e->message);
-	registry_copy_text(m->hint, sizeof(m->hint), e->hint);
+	fetcher_copy_text(m->text, sizeof(m->text), e->message);
+	fetcher_copy_text(m->hint, sizeof(m->hint), e->hint);
 	send_message(f, m);
 }
 

@@ -135,8 +135,6 @@ int registry_call_make(struct registry *r, struct registry_call *call,
 		       struct err *e) WARN_UNUSED;
 /* An unnamed file for small documents. */
 int registry_scratch_open(int *ret_fd, struct err *e) WARN_UNUSED;
-/* Copies a text that must fit. */
-void registry_copy_text(char *to, size_t to_len, const char *from);
 
 /* The entry of a fallback tag's index, added where the registry tracks no subjects. */
 int registry_add_fallback(struct registry *r, const struct registry_document *d,

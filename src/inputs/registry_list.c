@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "inputs/fetcher_io_internal.h"
 #include "inputs/registry_internal.h"
 #include "util/json_read.h"
 #include "util/json_write.h"
@@ -45,8 +46,8 @@ static int get_page(struct registry *r, const char *path, const char *accept, st
 	struct registry_call call = {.request = {.op = REGISTRY_GET_LIST}, .fd = -1};
 	AUTO_CLOSE int fd = -1;
 
-	registry_copy_text(call.request.path, sizeof(call.request.path), path);
-	registry_copy_text(call.request.media_type, sizeof(call.request.media_type), accept);
+	fetcher_copy_text(call.request.path, sizeof(call.request.path), path);
+	fetcher_copy_text(call.request.media_type, sizeof(call.request.media_type), accept);
 	if (registry_scratch_open(&fd, e) < 0)
 		return -1;
 	call.fd = fd;

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "inputs/fetcher_io_internal.h"
 #include "inputs/registry_internal.h"
 #include "util/json_read.h"
 #include "util/mem.h"
@@ -97,7 +98,7 @@ int registry_get_manifest(struct registry *r, const char *ref, struct registry_d
 	AUTO(registry_document) d = REGISTRY_DOCUMENT_INIT;
 	AUTO_CLOSE int fd = -1;
 
-	registry_copy_text(call.request.ref, sizeof(call.request.ref), ref);
+	fetcher_copy_text(call.request.ref, sizeof(call.request.ref), ref);
 	if (registry_scratch_open(&fd, e) < 0)
 		return -1;
 	call.fd = fd; /* stays ours */
@@ -126,9 +127,9 @@ int registry_put_manifest(struct registry *r, const char *tag,
 	char digest[DIGEST_TEXT_MAX];
 
 	digest_format(&d->digest, digest);
-	registry_copy_text(call.request.ref, sizeof(call.request.ref), tag ? tag : digest);
-	registry_copy_text(call.request.media_type, sizeof(call.request.media_type),
-			   d->media_type);
+	fetcher_copy_text(call.request.ref, sizeof(call.request.ref), tag ? tag : digest);
+	fetcher_copy_text(call.request.media_type, sizeof(call.request.media_type),
+			  d->media_type);
 	call.request.size = d->text.len;
 	if (registry_scratch_open(&fd, e) < 0 ||
 	    path_write_all(fd, d->text.data, d->text.len, "manifest", e) < 0)
