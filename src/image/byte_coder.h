@@ -9,15 +9,30 @@ enum {
 	BYTE_AHEAD_LEAST_BYTES = 256 * 1024, /* of input, to be worth a thread */
 };
 
+/* A format of frames (zstd), members (gzip) or streams (xz) that may follow one another. */
+struct byte_frames {
+	size_t magic_len;
+	bool (*is_magic)(const uint8_t *magic); /* begins a frame */
+	const char *otherwise; /* what the first frame is without: "not gzip" */
+	/* Makes the decoder ready for another frame; may be NULL. */
+	int (*begin)(struct byte_source *s, struct err *e);
+	/* Decodes from s->in, which is empty only where the range ends, into s->out once. */
+	int (*step)(struct byte_source *s, size_t *ret_len, bool *ret_frame_ended,
+		    struct err *e);
+};
+
 struct byte_coder {
 	int (*open)(struct byte_source *s, struct err *e);
 	/* Fills s->out with 1..BYTE_CHUNK_BYTES bytes; *ret_len 0 at the checked end. */
 	int (*decode)(struct byte_source *s, size_t *ret_len, struct err *e);
 	void (*close)(struct byte_source *s);
+	const struct byte_frames *frames; /* where `decode` is byte_frames_decode */
 };
 
 extern const struct byte_coder byte_coder_gzip, byte_coder_zstd, byte_coder_xz,
 	byte_coder_bzip2;
+
+int byte_frames_decode(struct byte_source *s, size_t *ret_len, struct err *e) WARN_UNUSED;
 
 /* What byte_source_next does where there is no thread, and the thread where there is one. */
 int byte_source_decode(struct byte_source *s, const uint8_t **ret, size_t *ret_len,

@@ -90,4 +90,4 @@ static void filter_close(struct byte_source *s)
 	mem_free_cleanup(&s->state);
 }
 
-const struct byte_coder byte_coder_bzip2 = {bzip2_open, filter_decode, filter_close};
+const struct byte_coder byte_coder_bzip2 = {bzip2_open, filter_decode, filter_close, NULL};

@@ -21,51 +21,34 @@ static int gzip_open(struct byte_source *s, struct err *e)
 	return 0;
 }
 
-/* A member begins here, or the input ends. */
-static int gzip_member_begin(struct byte_source *s, struct err *e)
+static bool gzip_is_magic(const uint8_t *magic)
 {
-	if (byte_input_fill(s, 2, e) < 0)
-		return -1;
-	size_t len = byte_input_len(s);
-	if (len == 0)
-		return s->frames > 0 ? 0 : byte_error_truncated(s, e);
-	const uint8_t *p = byte_input_ptr(s);
-	if (len < 2 || p[0] != 0x1f || p[1] != 0x8b)
-		return s->frames > 0 ? byte_error_trailing(s, e)
-				     : byte_error_corrupt(s, "not gzip", e);
+	return magic[0] == 0x1f && magic[1] == 0x8b;
+}
+
+static int gzip_begin(struct byte_source *s, struct err *e)
+{
 	BUG_IF(inflateReset(s->state) != Z_OK);
-	s->in_frame = true;
+	(void)e;
 	return 0;
 }
 
-static int gzip_decode(struct byte_source *s, size_t *ret_len, struct err *e)
+static int gzip_step(struct byte_source *s, size_t *ret_len, bool *ret_frame_ended,
+		     struct err *e)
 {
 	z_stream *z = s->state;
+	if (byte_input_len(s) == 0)
+		return byte_error_truncated(s, e);
+	z->next_in = s->in.bytes + s->in.pos;
+	z->avail_in = (unsigned)byte_input_len(s);
 	z->next_out = s->out;
 	z->avail_out = BYTE_CHUNK_BYTES;
-	while (z->avail_out == BYTE_CHUNK_BYTES) {
-		if (!s->in_frame) {
-			if (gzip_member_begin(s, e) < 0)
-				return -1;
-			if (!s->in_frame)
-				break;
-		}
-		if (byte_input_fill(s, 1, e) < 0)
-			return -1;
-		if (byte_input_len(s) == 0)
-			return byte_error_truncated(s, e);
-		z->next_in = s->in.bytes + s->in.pos;
-		z->avail_in = (unsigned)byte_input_len(s);
-		int r = inflate(z, Z_NO_FLUSH);
-		s->in.pos = s->in.len - z->avail_in;
-		if (r == Z_STREAM_END) {
-			s->in_frame = false;
-			s->frames++;
-		} else if (r != Z_OK) {
-			return byte_error_corrupt(s, z->msg ? z->msg : "bad gzip data", e);
-		}
-	}
+	int r = inflate(z, Z_NO_FLUSH);
+	if (r != Z_OK && r != Z_STREAM_END)
+		return byte_error_corrupt(s, z->msg ? z->msg : "bad gzip data", e);
+	s->in.pos = s->in.len - z->avail_in;
 	*ret_len = BYTE_CHUNK_BYTES - z->avail_out;
+	*ret_frame_ended = r == Z_STREAM_END;
 	return 0;
 }
 
@@ -76,4 +59,7 @@ static void gzip_close(struct byte_source *s)
 	mem_free_cleanup(&s->state);
 }
 
-const struct byte_coder byte_coder_gzip = {gzip_open, gzip_decode, gzip_close};
+static const struct byte_frames gzip_frames = {2, gzip_is_magic, "not gzip", gzip_begin,
+					       gzip_step};
+const struct byte_coder byte_coder_gzip = {gzip_open, byte_frames_decode, gzip_close,
+					   &gzip_frames};

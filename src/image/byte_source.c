@@ -91,7 +91,7 @@ static void plain_close(struct byte_source *s)
 	(void)s;
 }
 
-static const struct byte_coder byte_coder_plain = {plain_open, plain_decode, plain_close};
+static const struct byte_coder byte_coder_plain = {plain_open, plain_decode, plain_close, NULL};
 
 static const struct byte_coder *coder_of(enum byte_coding coding)
 {

@@ -19,25 +19,19 @@ static int xz_open(struct byte_source *s, struct err *e)
 	return 0;
 }
 
-/* A stream begins here, or the input ends. */
-static int xz_stream_begin(struct byte_source *s, struct err *e)
+static const uint8_t xz_magic[] = {0xfd, '7', 'z', 'X', 'Z', 0};
+
+static bool xz_is_magic(const uint8_t *magic)
 {
-	static const uint8_t magic[] = {0xfd, '7', 'z', 'X', 'Z', 0};
-	if (byte_input_fill(s, sizeof(magic), e) < 0)
-		return -1;
-	size_t len = byte_input_len(s);
-	if (len == 0)
-		return s->frames > 0 ? 0 : byte_error_truncated(s, e);
-	if (len < sizeof(magic) || memcmp(byte_input_ptr(s), magic, sizeof(magic)) != 0)
-		return s->frames > 0 ? byte_error_trailing(s, e)
-				     : byte_error_corrupt(s, "not xz", e);
-	/* Starts over a decoder that is there; the memory it needs is checked before it is
-	 * taken.
-	 */
+	return memcmp(magic, xz_magic, sizeof(xz_magic)) == 0;
+}
+
+/* Starts over a decoder that is there; the memory it needs is checked before it is taken. */
+static int xz_begin(struct byte_source *s, struct err *e)
+{
 	if (lzma_stream_decoder(s->state, LIMIT_XZ_MEMORY_BYTES, 0) != LZMA_OK)
 		return err_set(e, ERR_SYSTEM, "unpack/decoder", "cannot set up xz for '%s'",
 			       s->what);
-	s->in_frame = true;
 	return 0;
 }
 
@@ -50,34 +44,21 @@ static int xz_error(struct byte_source *s, lzma_ret r, struct err *e)
 	return byte_error_corrupt(s, "bad xz data", e);
 }
 
-static int xz_decode(struct byte_source *s, size_t *ret_len, struct err *e)
+static int xz_step(struct byte_source *s, size_t *ret_len, bool *ret_frame_ended, struct err *e)
 {
 	lzma_stream *z = s->state;
+	if (byte_input_len(s) == 0)
+		return byte_error_truncated(s, e);
+	z->next_in = byte_input_ptr(s);
+	z->avail_in = byte_input_len(s);
 	z->next_out = s->out;
 	z->avail_out = BYTE_CHUNK_BYTES;
-	while (z->avail_out == BYTE_CHUNK_BYTES) {
-		if (!s->in_frame) {
-			if (xz_stream_begin(s, e) < 0)
-				return -1;
-			if (!s->in_frame)
-				break;
-		}
-		if (byte_input_fill(s, 1, e) < 0)
-			return -1;
-		if (byte_input_len(s) == 0)
-			return byte_error_truncated(s, e);
-		z->next_in = s->in.bytes + s->in.pos;
-		z->avail_in = byte_input_len(s);
-		lzma_ret r = lzma_code(z, LZMA_RUN);
-		s->in.pos = s->in.len - z->avail_in;
-		if (r == LZMA_STREAM_END) {
-			s->in_frame = false;
-			s->frames++;
-		} else if (r != LZMA_OK) {
-			return xz_error(s, r, e);
-		}
-	}
+	lzma_ret r = lzma_code(z, LZMA_RUN);
+	if (r != LZMA_OK && r != LZMA_STREAM_END)
+		return xz_error(s, r, e);
+	s->in.pos = s->in.len - z->avail_in;
 	*ret_len = BYTE_CHUNK_BYTES - z->avail_out;
+	*ret_frame_ended = r == LZMA_STREAM_END;
 	return 0;
 }
 
@@ -88,4 +69,6 @@ static void xz_close(struct byte_source *s)
 	mem_free_cleanup(&s->state);
 }
 
-const struct byte_coder byte_coder_xz = {xz_open, xz_decode, xz_close};
+static const struct byte_frames xz_frames = {sizeof(xz_magic), xz_is_magic, "not xz", xz_begin,
+					     xz_step};
+const struct byte_coder byte_coder_xz = {xz_open, byte_frames_decode, xz_close, &xz_frames};

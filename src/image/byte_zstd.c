@@ -23,50 +23,28 @@ static int zstd_open(struct byte_source *s, struct err *e)
 	return 0;
 }
 
-/* A frame begins here, or the input ends. */
-static int zstd_frame_begin(struct byte_source *s, struct err *e)
+static bool zstd_is_magic(const uint8_t *bytes)
 {
-	if (byte_input_fill(s, 4, e) < 0)
-		return -1;
-	size_t len = byte_input_len(s);
-	if (len == 0)
-		return s->frames > 0 ? 0 : byte_error_truncated(s, e);
-	const uint8_t *p = byte_input_ptr(s);
 	uint32_t magic = 0;
-	for (size_t i = 0; i < 4 && len >= 4; i++)
-		magic |= (uint32_t)p[i] << (8 * i);
-	if (magic != ZSTD_FRAME_MAGIC && (magic & ~UINT32_C(15)) != ZSTD_SKIPPABLE_MAGIC)
-		return s->frames > 0 ? byte_error_trailing(s, e)
-				     : byte_error_corrupt(s, "not zstd", e);
-	s->in_frame = true;
-	return 0;
+	for (size_t i = 0; i < 4; i++)
+		magic |= (uint32_t)bytes[i] << (8 * i);
+	return magic == ZSTD_FRAME_MAGIC || (magic & ~UINT32_C(15)) == ZSTD_SKIPPABLE_MAGIC;
 }
 
-static int zstd_decode(struct byte_source *s, size_t *ret_len, struct err *e)
+static int zstd_step(struct byte_source *s, size_t *ret_len, bool *ret_frame_ended,
+		     struct err *e)
 {
+	ZSTD_inBuffer in = {byte_input_ptr(s), byte_input_len(s), 0};
 	ZSTD_outBuffer out = {s->out, BYTE_CHUNK_BYTES, 0};
-	while (out.pos == 0) {
-		if (!s->in_frame) {
-			if (zstd_frame_begin(s, e) < 0)
-				return -1;
-			if (!s->in_frame)
-				break;
-		}
-		if (byte_input_fill(s, 1, e) < 0)
-			return -1;
-		ZSTD_inBuffer in = {byte_input_ptr(s), byte_input_len(s), 0};
-		size_t r = ZSTD_decompressStream(s->state, &out, &in);
-		s->in.pos += in.pos;
-		if (ZSTD_isError(r))
-			return byte_error_corrupt(s, ZSTD_getErrorName(r), e);
-		if (r == 0) {
-			s->in_frame = false;
-			s->frames++;
-		} else if (in.size == 0 && out.pos == 0) {
-			return byte_error_truncated(s, e);
-		}
-	}
+	size_t r = ZSTD_decompressStream(s->state, &out, &in);
+	if (ZSTD_isError(r))
+		return byte_error_corrupt(s, ZSTD_getErrorName(r), e);
+	/* Not before: it may have read everything and still hold some of the output. */
+	if (r != 0 && in.size == 0 && out.pos == 0)
+		return byte_error_truncated(s, e);
+	s->in.pos += in.pos;
 	*ret_len = out.pos;
+	*ret_frame_ended = r == 0;
 	return 0;
 }
 
@@ -76,4 +54,6 @@ static void zstd_close(struct byte_source *s)
 	s->state = NULL;
 }
 
-const struct byte_coder byte_coder_zstd = {zstd_open, zstd_decode, zstd_close};
+static const struct byte_frames zstd_frames = {4, zstd_is_magic, "not zstd", NULL, zstd_step};
+const struct byte_coder byte_coder_zstd = {zstd_open, byte_frames_decode, zstd_close,
+					   &zstd_frames};
