@@ -152,51 +152,21 @@ static const struct directive directives[] = {
 	{SCHEMA_PIN, "locked", SCALAR, .status = SCHEMA_WORKS},
 };
 
-static const char *scope_noun(enum schema_scope scope)
-{
-	switch (scope) {
-	case SCHEMA_CONFIG:
-		return "config directive";
-	case SCHEMA_LIMITS:
-		return "limit";
-	case SCHEMA_IMAGE:
-		return "directive";
-	case SCHEMA_FROM:
-		return "image source directive"; /* upstream's words, which tests look for */
-	case SCHEMA_OVERLAY:
-		return "overlay_dirs directive";
-	case SCHEMA_IMPORT:
-		return "import directive";
-	case SCHEMA_LOCK:
-		return "key of a lock";
-	case SCHEMA_PIN:
-		return "key of a pin";
-	}
-	err_bug("unknown schema scope", __FILE__, __LINE__);
-}
-
-static const char *scope_place(enum schema_scope scope)
-{
-	switch (scope) {
-	case SCHEMA_CONFIG:
-		return "config";
-	case SCHEMA_LIMITS:
-		return "limits";
-	case SCHEMA_IMAGE:
-		return "an image";
-	case SCHEMA_FROM:
-		return "from";
-	case SCHEMA_OVERLAY:
-		return "an item of overlay_dirs";
-	case SCHEMA_IMPORT:
-		return "an import";
-	case SCHEMA_LOCK:
-		return "a lock";
-	case SCHEMA_PIN:
-		return "a pin";
-	}
-	err_bug("unknown schema scope", __FILE__, __LINE__);
-}
+static const struct {
+	const char *name;  /* of the definition for editors; NULL: not of a stackerfile */
+	const char *noun;  /* what a key of it is called */
+	const char *place; /* what the map is called */
+} scopes[] = {
+	[SCHEMA_CONFIG] = {"config", "config directive", "config"},
+	[SCHEMA_LIMITS] = {"limits", "limit", "limits"},
+	[SCHEMA_IMAGE] = {"image", "directive", "an image"},
+	/* upstream's words, which tests look for */
+	[SCHEMA_FROM] = {"from", "image source directive", "from"},
+	[SCHEMA_OVERLAY] = {"overlay", "overlay_dirs directive", "an item of overlay_dirs"},
+	[SCHEMA_IMPORT] = {"import", "import directive", "an import"},
+	[SCHEMA_LOCK] = {NULL, "key of a lock", "a lock"},
+	[SCHEMA_PIN] = {NULL, "key of a pin", "a pin"},
+};
 
 static const char *shapes_expected(unsigned shapes)
 {
@@ -233,7 +203,7 @@ static int refuse_unknown(enum schema_scope scope, const struct node *key, struc
 		if (directives[i].scope == scope && directives[i].status == SCHEMA_WORKS)
 			names[names_len++] = directives[i].name;
 	}
-	err_at(e, &key->pos, "recipe/unknown-directive", "unknown %s '%s'", scope_noun(scope),
+	err_at(e, &key->pos, "recipe/unknown-directive", "unknown %s '%s'", scopes[scope].noun,
 	       shown);
 	const char *nearest = str_nearest(key->text, names, names_len);
 
@@ -261,7 +231,7 @@ int schema_check(enum schema_scope scope, const struct node *map, struct err *e)
 {
 	if (map->kind != NODE_MAPPING) {
 		return err_at(e, &map->pos, "recipe/wrong-type", "%s must be a map, not %s",
-			      scope_place(scope),
+			      scopes[scope].place,
 			      node_is_null(map) ? "null" : node_kind_name(map->kind));
 	}
 	for (size_t i = 0; i < map->len; i++) {
@@ -301,6 +271,11 @@ const struct node *schema_get(const struct node *map, const char *key)
 	const struct node *value = node_get(map, key);
 
 	return value && !node_is_null(value) ? value : NULL;
+}
+
+const char *schema_scope_name(enum schema_scope scope)
+{
+	return scopes[scope].name;
 }
 
 size_t schema_entries(void)

@@ -42,6 +42,8 @@ struct schema_entry {
 	enum schema_scope inner;
 	const char *about;
 };
+/* NULL: of another file than a stackerfile. */
+const char *schema_scope_name(enum schema_scope scope);
 size_t schema_entries(void);
 struct schema_entry schema_entry(size_t index);
 

@@ -10,28 +10,6 @@
 #include "recipe/schema.h"
 #include "util/json_write.h"
 
-static const char *scope_name(enum schema_scope scope)
-{
-	switch (scope) {
-	case SCHEMA_CONFIG:
-		return "config";
-	case SCHEMA_LIMITS:
-		return "limits";
-	case SCHEMA_IMAGE:
-		return "image";
-	case SCHEMA_FROM:
-		return "from";
-	case SCHEMA_OVERLAY:
-		return "overlay";
-	case SCHEMA_IMPORT:
-		return "import";
-	case SCHEMA_LOCK:
-	case SCHEMA_PIN:
-		return NULL; /* of another file */
-	}
-	err_bug("unknown schema scope", __FILE__, __LINE__);
-}
-
 /* Takes `value`. */
 static void set(json_t *object, const char *key, json_t *value)
 {
@@ -79,7 +57,7 @@ static json_t *list_json(const struct schema_entry *d)
 	if (!d->has_inner || d->value == SCHEMA_TEXT_OR_MAP)
 		add(items, value_json(d->value));
 	if (d->has_inner)
-		add(items, reference(scope_name(d->inner)));
+		add(items, reference(schema_scope_name(d->inner)));
 	set(list, "items", json_pack("{s:o}", "anyOf", items));
 	return list;
 }
@@ -87,7 +65,7 @@ static json_t *list_json(const struct schema_entry *d)
 static json_t *map_json(const struct schema_entry *d)
 {
 	if (d->has_inner)
-		return reference(scope_name(d->inner));
+		return reference(schema_scope_name(d->inner));
 	return json_pack("{s:s, s:o}", "type", "object", "additionalProperties",
 			 value_json(d->value));
 }
@@ -113,7 +91,7 @@ static json_t *directive_json(const struct schema_entry *d)
 /* Creates each scope's definition as its first directive comes. */
 static json_t *properties_of(json_t *definitions, enum schema_scope scope)
 {
-	const char *name = scope_name(scope);
+	const char *name = schema_scope_name(scope);
 
 	if (!json_object_get(definitions, name))
 		set(definitions, name,
@@ -140,7 +118,7 @@ static json_t *definitions_json(void)
 	for (size_t i = 0; i < schema_entries(); i++) {
 		const struct schema_entry d = schema_entry(i);
 
-		if (scope_name(d.scope))
+		if (schema_scope_name(d.scope))
 			set(properties_of(definitions, d.scope), d.name, directive_json(&d));
 	}
 	return definitions;
