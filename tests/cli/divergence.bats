@@ -8,16 +8,6 @@ load ../lib/helpers
 setup() { setup_work; }
 teardown() { teardown_work; }
 
-# ID TEXT...: the stackerfile on stdin is refused with that id and these texts.
-refuse() {
-	local id=$1
-	shift
-	cat >stacker.yaml
-	run stacker build
-	expect_exit 1
-	expect_output "stacker.yaml:" "[$id]" "$@"
-}
-
 # The files and directories of a layer, counted from the base.
 layer_names() {
 	local blob

@@ -6,20 +6,15 @@ load ../lib/helpers
 setup() { setup_work; }
 teardown() { teardown_work; }
 
-# refuse ID TEXT...: the stackerfile on stdin is refused before anything runs.
-refuse() {
-	local id=$1
-	shift
-	cat >stacker.yaml
-	run stacker build
-	expect_exit 1
-	expect_output "stacker.yaml:" "error: " "[$id]" "$@"
+# refuse_whole ID TEXT...: the stackerfile on stdin is refused before anything runs.
+refuse_whole() {
+	refuse "$@"
 	[ ! -e oci/index.json ] || expect_equal "$(jq '.manifests | length' oci/index.json)" 0
 	expect_equal "$(blob_count)" 0
 }
 
 @test "errors: an unknown directive is named with its position and a suggestion" {
-	refuse recipe/unknown-directive "stacker.yaml:4:3: error: " "'enviroment'" "'environment'" <<-'END'
+	refuse_whole recipe/unknown-directive "stacker.yaml:4:3: error: " "'enviroment'" "'environment'" <<-'END'
 		app:
 		  from:
 		    type: scratch
@@ -30,7 +25,7 @@ refuse() {
 
 @test "errors: keys that the original ignores silently are refused too" {
 	echo x >f
-	refuse recipe/unknown-directive "'perms'" <<-'END'
+	refuse_whole recipe/unknown-directive "'perms'" <<-'END'
 		app:
 		  from: {type: scratch}
 		  imports:

@@ -8,16 +8,6 @@ load ../lib/helpers
 setup() { setup_work; }
 teardown() { teardown_work; }
 
-# refused ID TEXT...: the stackerfile on stdin is refused with that id and these texts.
-refused() {
-	local id=$1
-	shift
-	cat >stacker.yaml
-	run stacker build
-	expect_exit 1
-	expect_output "stacker.yaml" "[$id]" "$@"
-}
-
 # imports LINE...: an image from scratch with these items under imports.
 imports() {
 	printf 'app:\n  from: {type: scratch}\n  imports:\n' >stacker.yaml
@@ -149,10 +139,10 @@ f ./two/file"
 	imports '{path: d/../../../../../../../../../../etc/hostname, dest: /h}'
 	run stacker build
 	expect_success # the user's own tree has no bounds; it is named by content alone
-	refused recipe/bad-path <<-'END'
+	refuse recipe/bad-path <<-'END'
 		app: {from: {type: scratch}, imports: [{path: stacker://a/../b, dest: /}]}
 	END
-	refused recipe/bad-path <<-'END'
+	refuse recipe/bad-path <<-'END'
 		app: {from: {type: scratch}, imports: [{path: x, dest: /a/../b}]}
 	END
 }
@@ -247,13 +237,13 @@ l ./d/todir ../real
 l ./d/tofile ../real/file
 l ./top real/file"
 	# A link that is to stand for its contents could have been put there by somebody else.
-	refused import/link "linked" <<-'END'
+	refuse import/link "linked" <<-'END'
 		app: {from: {type: scratch}, imports: [{path: linked/, dest: /}]}
 	END
-	refused import/absent "'none' does not exist" <<-'END'
+	refuse import/absent "'none' does not exist" <<-'END'
 		app: {from: {type: scratch}, imports: [{path: none, dest: /}]}
 	END
-	refused import/not-a-directory <<-'END'
+	refuse import/not-a-directory <<-'END'
 		app: {from: {type: scratch}, imports: [{path: real/file/, dest: /}]}
 	END
 }
@@ -442,26 +432,26 @@ p ./fifo"
 }
 
 @test "odd graphs: images that need themselves, each other and nothing that is there" {
-	refused recipe/cycle "couldn't resolve some dependencies" "a" <<-'END'
+	refuse recipe/cycle "couldn't resolve some dependencies" "a" <<-'END'
 		a: {from: {type: built, tag: a}}
 	END
-	refused recipe/cycle "a" "b" "c" <<-'END'
+	refuse recipe/cycle "a" "b" "c" <<-'END'
 		a: {from: {type: built, tag: b}}
 		b: {from: {type: tar, url: "stacker://c/x"}}
 		c: {from: {type: scratch}, imports: [stacker://a/x]}
 	END
-	refused recipe/unresolved "nope" "couldn't resolve some dependencies" <<-'END'
+	refuse recipe/unresolved "nope" "couldn't resolve some dependencies" <<-'END'
 		a: {from: {type: built, tag: nope}}
 	END
-	refused recipe/unresolved "gone" <<-'END'
+	refuse recipe/unresolved "gone" <<-'END'
 		a: {from: {type: scratch}, imports: [stacker://gone/x]}
 	END
 	echo x >x
-	refused import/source "there is no '/y'" <<-'END'
+	refuse import/source "there is no '/y'" <<-'END'
 		b: {from: {type: scratch}, imports: [{path: x, dest: /x}]}
 		a: {from: {type: scratch}, imports: [{path: stacker://b/y, dest: /y}]}
 	END
-	refused import/empty-image <<-'END'
+	refuse import/empty-image <<-'END'
 		b: {from: {type: scratch}}
 		a: {from: {type: scratch}, imports: [{path: stacker://b/y, dest: /y}]}
 	END

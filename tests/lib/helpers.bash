@@ -195,6 +195,16 @@ blob_count() {
 	find "${1:-.stacker/store}" -path '*/blobs/*' -type f 2>/dev/null | wc -l
 }
 
+# refuse ID TEXT...: the stackerfile on stdin is refused with that id and these texts.
+refuse() {
+	local id=$1
+	shift
+	cat >stacker.yaml
+	run stacker build
+	expect_exit 1 || return 1
+	expect_output "stacker.yaml:" "error: " "[$id]" "$@"
+}
+
 # A server with faults that serves DIR: sets URL; what it is asked for goes to the file "requests".
 start_fault_server() {
 	mkfifo hold
