@@ -57,8 +57,6 @@ bool layout_has_blob(const struct layout *l, const struct digest *d, uint64_t si
 /* Copies from an fd (reflink where possible), checked by hash, atomically. */
 int layout_put_blob_fd(struct layout *l, int from_fd, const struct digest *d,
 		       struct err *e) WARN_UNUSED;
-int layout_put_blob(struct layout *l, const void *bytes, size_t len, struct digest *ret,
-		    struct err *e) WARN_UNUSED;
 /* Replaces the entry of `tag` (old one removed, new one appended), or does nothing if it is
  * already exactly that (*ret_changed). The platform of the entry is os/arch; os NULL: none. */
 int layout_set_tag(struct layout *l, const char *tag, const struct descriptor *d,

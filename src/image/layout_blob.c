@@ -99,15 +99,6 @@ static int copy_blob(const struct layout *l, int from_fd, const struct digest *d
 	return atomic_file_commit(dir_fd, hex, fd, e);
 }
 
-static bool has_bytes(const struct layout *l, const struct digest *d, const void *bytes,
-		      size_t len)
-{
-	struct err ignored = ERR_INIT;
-	AUTO(buf) found = BUF_INIT(len);
-	return layout_has_blob(l, d, len) && layout_blob_read(l, d, &found, &ignored) == 0 &&
-	       found.len == len && (len == 0 || memcmp(found.data, bytes, len) == 0);
-}
-
 int layout_file_open(int dir_fd, const char *path, const char *shown, int *ret_fd,
 		     bool *ret_exists, struct err *e)
 {
@@ -197,21 +188,4 @@ int layout_put_blob_fd(struct layout *l, int from_fd, const struct digest *d, st
 	if (layout_has_blob(l, d, (uint64_t)st.st_size))
 		return 0;
 	return copy_blob(l, from_fd, d, e);
-}
-
-int layout_put_blob(struct layout *l, const void *bytes, size_t len, struct digest *ret,
-		    struct err *e)
-{
-	struct digest d;
-	digest_bytes(DIGEST_SHA256, bytes, len, &d);
-	if (!has_bytes(l, &d, bytes, len)) {
-		char hex[DIGEST_TEXT_MAX];
-		AUTO_CLOSE int dir_fd = -1;
-		digest_format_hex(&d, hex);
-		if (open_blob_dir(l, digest_alg_name(d.alg), &dir_fd, e) < 0 ||
-		    atomic_file_write(dir_fd, hex, BLOB_MODE, bytes, len, e) < 0)
-			return -1;
-	}
-	*ret = d;
-	return 0;
 }

@@ -231,13 +231,3 @@ int reference_parse(const char *text, struct reference *ret, struct err *e)
 	r = (struct reference){0};
 	return 0;
 }
-
-char *reference_format(const struct reference *r)
-{
-	char digest[DIGEST_TEXT_MAX] = "";
-
-	if (r->digest.alg != DIGEST_NONE)
-		digest_format(&r->digest, digest);
-	return mem_printf("%s/%s%s%s%s%s", r->host, r->repository, r->tag ? ":" : "",
-			  r->tag ? r->tag : "", *digest ? "@" : "", digest);
-}

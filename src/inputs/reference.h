@@ -25,7 +25,5 @@ int reference_parse(const char *text, struct reference *ret, struct err *e) WARN
 /* True if it is a tag: [A-Za-z0-9_][A-Za-z0-9._-]{0,127}. */
 bool reference_is_tag(const char *text);
 bool reference_is_repository(const char *text);
-/* "HOST/REPOSITORY[:TAG][@DIGEST]"; the caller frees. */
-char *reference_format(const struct reference *r);
 
 #endif

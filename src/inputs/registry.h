@@ -92,9 +92,6 @@ int registry_put_manifest(struct registry *r, const char *tag,
  */
 int registry_fetch_blobs(struct registry *r, const struct registry_descriptor *blobs,
 			 size_t len, const struct store *store, struct err *e) WARN_UNUSED;
-/* *ret_found: says whether the registry has it; nothing is transferred. */
-int registry_has_blob(struct registry *r, const struct registry_descriptor *blob,
-		      bool *ret_found, struct err *e) WARN_UNUSED;
 /* Pushes every blob from the store that the registry lacks. `mount_from` names another
  * repository of the same registry that may have them; NULL: none. */
 struct registry_push_report {

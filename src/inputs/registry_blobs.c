@@ -167,18 +167,6 @@ int registry_fetch_blobs(struct registry *r, const struct registry_descriptor *b
 	return err_hint(e, "the registry is damaged or hostile; nothing was kept");
 }
 
-int registry_has_blob(struct registry *r, const struct registry_descriptor *blob,
-		      bool *ret_found, struct err *e)
-{
-	AUTO(blobs) b = {.r = r, .items = blob};
-
-	add_call(&b, 0, REGISTRY_HAS_BLOB, NULL);
-	if (ask(&b, e) < 0)
-		return -1;
-	*ret_found = b.calls.items[0].answer.facts & REGISTRY_FOUND;
-	return 0;
-}
-
 static int count_pushed(void *ctx, struct registry_call *call, struct err *e)
 {
 	struct blobs *b = ctx;

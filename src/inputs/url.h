@@ -23,8 +23,5 @@ int url_parse(const char *text, struct url *ret, struct err *e) WARN_UNUSED;
  * only, never https to http (ERR_INPUT "url/redirect-..."). */
 int url_redirect(const struct url *base, const char *location, struct url *ret,
 		 struct err *e) WARN_UNUSED;
-/* The last path component, percent-decoded; the file name a step sees. Refuses names that are
- * empty, ".", "..", or hold "/" or control bytes. Caller frees. */
-int url_file_name(const char *text, char **ret, struct err *e) WARN_UNUSED;
 
 #endif

@@ -260,23 +260,6 @@ int stackerfile_order(struct stackerfile *s, const struct map *elsewhere, struct
 	return order_images(&s->images, elsewhere, e);
 }
 
-int stackerfile_parse(const char *text, size_t len, const char *file, const char *default_arch,
-		      struct stackerfile *ret, struct err *e)
-{
-	AUTO(stackerfile) s = {0};
-	const struct pin_locks none = {0};
-
-	const struct stackerfile_source source = {
-		.text = text, .len = len, .file = file, .default_arch = default_arch};
-
-	if (stackerfile_read(&source, &s, e) != 0 || pin_settle_all(&s, &none, e) != 0 ||
-	    stackerfile_order(&s, NULL, e) != 0)
-		return -1;
-	*ret = s;
-	s = (struct stackerfile){0};
-	return 0;
-}
-
 const struct recipe_image *stackerfile_find(const struct stackerfile *s, const char *name)
 {
 	for (size_t i = 0; i < s->images.len; i++) {

@@ -146,9 +146,6 @@ int stackerfile_read(const struct stackerfile_source *source, struct stackerfile
  * prerequisites, which count as built. */
 int stackerfile_order(struct stackerfile *s, const struct map *elsewhere,
 		      struct err *e) WARN_UNUSED;
-/* All of it, for a stackerfile without prerequisites, substitutions and lock. */
-int stackerfile_parse(const char *text, size_t len, const char *file, const char *default_arch,
-		      struct stackerfile *ret, struct err *e) WARN_UNUSED;
 const struct recipe_image *stackerfile_find(const struct stackerfile *s, const char *name);
 
 #endif

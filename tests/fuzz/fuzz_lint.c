@@ -4,6 +4,7 @@
  */
 #include <stdint.h>
 
+#include "../unit/recipe_parse.h"
 #include "recipe/lint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		BUG_IF(f->line == 0 || f->column == 0 || f->message[0] == '\0');
 		BUG_IF(i > 0 && f->line < f[-1].line);
 	}
-	if (stackerfile_parse((const char *)data, size, "f", "amd64", &s, &e) == 0)
+	if (recipe_parse((const char *)data, size, &s, &e) == 0)
 		BUG_IF(report.errors > 0);
 	else
 		BUG_IF(report.errors == 0);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/recipe_parse.h"
 #include "image/config.h"
-#include "recipe/stackerfile.h"
 #include "util/buf.h"
 #include "util/limits.h"
 #include "util/mem.h"
@@ -52,7 +52,7 @@ static void try_recipe(const char *user, const char *variable)
 	buf_addf(&text, "a: {from: {type: scratch}, runtime_user: %s, environment: {A: %s}}\n",
 		 user, variable);
 	if (text.len > LIMIT_STACKERFILE_BYTES ||
-	    stackerfile_parse(text.data, text.len, "f", "amd64", &s, &e) != 0)
+	    recipe_parse(text.data, text.len, &s, &e) != 0)
 		return;
 	if (s.images.items[0].runtime_user)
 		check_user(s.images.items[0].runtime_user);

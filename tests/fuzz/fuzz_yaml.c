@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "../unit/recipe_parse.h"
 #include "recipe/canon.h"
 #include "util/limits.h"
 #include "util/mem.h"
@@ -39,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		e = (struct err)
 			ERR_INIT; /* a stackerfile may have aliases, so it may still be one */
 	}
-	if (stackerfile_parse((const char *)data, size, "f", "amd64", &s, &e) != 0) {
+	if (recipe_parse((const char *)data, size, &s, &e) != 0) {
 		BUG_IF(e.code != ERR_RECIPE || e.line == 0);
 		return 0;
 	}

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "recipe/stackerfile.h"
+#include "recipe_parse.h"
 #include "util/mem.h"
 
 #define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -22,7 +22,7 @@ __attribute__((unused)) static struct stackerfile expect_parses(const char *text
 	struct stackerfile s = {0};
 	struct err e = ERR_INIT;
 
-	if (stackerfile_parse(text, strlen(text), "f.yaml", "amd64", &s, &e) != 0)
+	if (recipe_parse(text, strlen(text), &s, &e) != 0)
 		fail_msg("refused: %u:%u %s [%s]\n%s", e.line, e.column, e.message, e.id, text);
 	return s;
 }
@@ -34,7 +34,7 @@ __attribute__((unused)) static struct err expect_refused(const char *text, const
 	struct stackerfile s = {0};
 	struct err e = ERR_INIT;
 
-	if (stackerfile_parse(text, strlen(text), "f.yaml", "amd64", &s, &e) == 0) {
+	if (recipe_parse(text, strlen(text), &s, &e) == 0) {
 		stackerfile_cleanup(&s);
 		fail_msg("accepted, but %s was expected:\n%s", id, text);
 	}

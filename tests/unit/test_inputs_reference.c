@@ -130,19 +130,6 @@ static void test_limits_of_length(void **state)
 	assert_true(reference_is_tag(tag));
 }
 
-static void test_formatting(void **state)
-{
-	static const char text[] = "h.example:80/a/b:t@sha256:" HEX;
-	AUTO(reference) r = {0};
-	struct err e = ERR_INIT;
-
-	(void)state;
-	assert_int_equal(reference_parse(text, &r, &e), 0);
-	AUTO_FREE char *again = reference_format(&r);
-
-	assert_string_equal(again, text);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,7 +137,6 @@ int main(void)
 		cmocka_unit_test(test_docker_hub),
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_limits_of_length),
-		cmocka_unit_test(test_formatting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

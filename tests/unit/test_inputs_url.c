@@ -179,39 +179,6 @@ static void test_redirects_are_refused(void **state)
 	expect_no_redirect("http://h/a", "///x", "url/redirect-malformed");
 }
 
-static void expect_name(const char *url, const char *name)
-{
-	AUTO_FREE char *actual = NULL;
-	struct err e = ERR_INIT;
-
-	if (url_file_name(url, &actual, &e) < 0)
-		fail_msg("%s: %s", url, e.message);
-	assert_string_equal(actual, name);
-}
-
-static void test_file_names(void **state)
-{
-	static const char *const bad[] = {
-		"http://h",	"http://h/a/",	  "http://h/a%2fb", "http://h/%2e%2e",
-		"http://h/%2E", "http://h/a%00b", "http://h/a%0a",  "http://h/a%7f",
-		"http://h/a%",	"http://h/a%4",	  "http://h/a%zz",  "http://h/%ff",
-		"http://h/?a",
-	};
-
-	(void)state;
-	expect_name("http://h/a/b.tar.gz?x=/y", "b.tar.gz");
-	expect_name("http://h/a%20b%C3%BC", "a b\xc3\xbc");
-	expect_name("http://h/...", "...");
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		AUTO_FREE char *name = NULL;
-		struct err e = ERR_INIT;
-
-		if (url_file_name(bad[i], &name, &e) == 0)
-			fail_msg("'%s' gave '%s'", bad[i], name);
-		expect_err(&e, ERR_INPUT, "url/no-file-name");
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,7 +188,6 @@ int main(void)
 		cmocka_unit_test(test_length_limit),
 		cmocka_unit_test(test_redirects_resolve),
 		cmocka_unit_test(test_redirects_are_refused),
-		cmocka_unit_test(test_file_names),
 	};
 
 	return cmocka_run_group_tests_name("inputs/url", tests, NULL, NULL);
