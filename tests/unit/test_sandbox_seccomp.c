@@ -182,7 +182,7 @@ static int confined_wrongs(const struct sandbox_policy *policy, int dir_fd)
 	wrong += openat(dir_fd, ".", O_TMPFILE | O_RDWR, 0600) >= 0;
 	wrong += unlinkat(dir_fd, "x", 0) == 0 || errno != ENOSYS;
 	wrong += execve(argv[0], argv, argv + 1) == 0 || errno != ENOSYS;
-	wrong += syscall(SYS_fork) >= 0 || errno != ENOSYS;
+	wrong += syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) >= 0 || errno != ENOSYS;
 	wrong += syscall(SYS_ptrace, 0, 0, 0, 0) >= 0 || errno != ENOSYS;
 	wrong += socket(AF_PACKET, SOCK_RAW, 0) >= 0 || errno != EAFNOSUPPORT;
 	wrong += socket(AF_INET, SOCK_STREAM, 0) < 0;

@@ -196,7 +196,7 @@ static int try_everything(void *ctx, struct buf *reply, struct err *e)
 	note(reply, "exec", execve(argv[0], argv, argv + 1));
 	note(reply, "inet", socket(AF_INET, SOCK_STREAM, 0));
 	note(reply, "unix", socket(AF_UNIX, SOCK_STREAM, 0));
-	note(reply, "fork", syscall(SYS_fork));
+	note(reply, "fork", syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
 	note(reply, "unshare", syscall(SYS_unshare, 0x10000000));
 	note(reply, "ptrace", syscall(SYS_ptrace, 0, 0, 0, 0));
 	note(reply, "bpf", syscall(SYS_bpf, 0, 0, 0));
