@@ -149,27 +149,18 @@ static void privileges(void)
  * their arguments. */
 static bool may_try(int number)
 {
-	static const int not [] = {SYS_exit,
-				   SYS_exit_group,
+	static const int not [] = {SYS_exit,	      SYS_exit_group,
 #ifdef SYS_fork /* the older calls, which arm64 has no more */
-				   SYS_pause,
-				   SYS_fork,
-				   SYS_vfork,
-				   SYS_select,
+				   SYS_pause,	      SYS_fork,
+				   SYS_vfork,	      SYS_select,
 				   SYS_poll,
 #endif
-				   SYS_rt_sigreturn,
-				   SYS_clone,
-				   SYS_clone3,
-				   SYS_pselect6,
-				   SYS_ppoll,
-				   SYS_wait4,
-				   SYS_waitid,
-				   SYS_vhangup,
-				   SYS_rt_sigsuspend,
-				   SYS_restart_syscall,
-				   SYS_sync,
-				   SYS_rt_sigtimedwait};
+				   SYS_rt_sigreturn,  SYS_clone,
+				   SYS_clone3,	      SYS_pselect6,
+				   SYS_ppoll,	      SYS_wait4,
+				   SYS_waitid,	      SYS_vhangup,
+				   SYS_rt_sigsuspend, SYS_restart_syscall,
+				   SYS_sync,	      SYS_rt_sigtimedwait};
 	for (size_t i = 0; i < LEN(not ); i++)
 		if (number == not [i])
 			return false;
