@@ -437,6 +437,42 @@ static inline int fixture_step(struct fixture *f, const char *script)
 	return result.exit_code;
 }
 
+/* ---- the one of a test program ---- */
+
+static struct fixture fx UNUSED;
+static struct err err UNUSED;
+
+static inline int fixture_setup(void **state)
+{
+	(void)state;
+	fixture_start(&fx);
+	return 0;
+}
+
+static inline int fixture_setup_shell(void **state)
+{
+	(void)state;
+	fixture_start(&fx);
+	fixture_shell_root(&fx);
+	return 0;
+}
+
+static inline int fixture_teardown(void **state)
+{
+	(void)state;
+	fixture_end(&fx);
+	return 0;
+}
+
+/* For a worker of which only the start matters. */
+static inline int fixture_do_nothing(void *ctx, struct buf *reply, struct err *e)
+{
+	(void)ctx;
+	(void)reply;
+	(void)e;
+	return 0;
+}
+
 /* ---- main ---- */
 
 /* As root, runs this very binary again as an ordinary user. */

@@ -9,24 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct fixture fx;
-static struct err err;
-
-static int start(void **state)
-{
-	(void)state;
-	fixture_start(&fx);
-	fixture_shell_root(&fx);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	fixture_end(&fx);
-	return 0;
-}
-
 static struct sandbox_spec command_spec(const char *const *argv, const char *const *programs)
 {
 	fixture_renew(&fx);
@@ -192,6 +174,6 @@ int main(void)
 		cmocka_unit_test(test_a_command_that_is_not_there),
 		cmocka_unit_test(test_a_terminal_of_its_own),
 	};
-	int failed = cmocka_run_group_tests(tests, start, end);
+	int failed = cmocka_run_group_tests(tests, fixture_setup_shell, fixture_teardown);
 	return (failed != 0) | (again_as_user() != 0);
 }

@@ -3,8 +3,6 @@
 
 #include "sandbox/check.h"
 
-static struct fixture fx;
-
 struct seen {
 	char ids[512];
 	unsigned failed_required;

@@ -6,9 +6,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-static struct fixture fx;
-static struct err err;
-
 static int start(void **state)
 {
 	(void)state;
@@ -17,13 +14,6 @@ static int start(void **state)
 	shell("mkdir $1; cc -O1 -w -static -D_GNU_SOURCE -o $1/probe tests/security/sec_escape_static.c",
 	      root);
 	fixture_own(&fx);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	fixture_end(&fx);
 	return 0;
 }
 
@@ -323,6 +313,6 @@ int main(void)
 		cmocka_unit_test(test_without_seccomp),
 		cmocka_unit_test(test_leaked_files),
 	};
-	int failed = cmocka_run_group_tests(tests, start, end);
+	int failed = cmocka_run_group_tests(tests, start, fixture_teardown);
 	return (failed != 0) | (again_as_user() != 0);
 }

@@ -10,8 +10,6 @@
 #include "sandbox/evidence_internal.h"
 #include "sandbox/seccomp_internal.h"
 
-static struct err err;
-
 static void test_calls_are_bounded(void **state)
 {
 	(void)state;

@@ -18,8 +18,6 @@ enum { NUMBERS = 1024, X32_BIT = 0x40000000 };
 #define FOREIGN AUDIT_ARCH_ARM
 #endif
 
-static struct err err;
-
 static uint32_t guard_says(const struct seccomp_data *call)
 {
 	struct seccomp_program p = guard_program();

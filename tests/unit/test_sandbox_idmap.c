@@ -7,9 +7,6 @@
 #include "sandbox/check.h"
 #include "sandbox/idmap_internal.h"
 
-static struct fixture fx;
-static struct err err;
-
 static void expect_range(const char *text, bool found, uint32_t first)
 {
 	uint32_t got = 7;

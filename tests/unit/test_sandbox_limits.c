@@ -6,24 +6,6 @@
 #include "sandbox/cgroup_internal.h"
 #include "sandbox/limits.h"
 
-static struct fixture fx;
-static struct err err;
-
-static int start(void **state)
-{
-	(void)state;
-	fixture_start(&fx);
-	fixture_shell_root(&fx);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	fixture_end(&fx);
-	return 0;
-}
-
 static void expect_text(enum sandbox_limit limit, const struct sandbox_limits *limits,
 			const char *wanted)
 {
@@ -229,6 +211,6 @@ int main(void)
 		cmocka_unit_test(test_reserve),	    cmocka_unit_test(test_no_cgroup),
 		cmocka_unit_test(test_left_groups), cmocka_unit_test(test_cgroup_does_not_show),
 	};
-	int failed = cmocka_run_group_tests(tests, start, end);
+	int failed = cmocka_run_group_tests(tests, fixture_setup_shell, fixture_teardown);
 	return (failed != 0) | (again_as_user() != 0);
 }

@@ -13,31 +13,6 @@
 #include "sandbox/namespace_internal.h"
 #include "sandbox/outer_internal.h"
 
-static struct fixture fx;
-static struct err err;
-
-static int start(void **state)
-{
-	(void)state;
-	fixture_start(&fx);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	fixture_end(&fx);
-	return 0;
-}
-
-static int do_nothing(void *ctx, struct buf *reply, struct err *e)
-{
-	(void)ctx;
-	(void)reply;
-	(void)e;
-	return 0;
-}
-
 /* With ids found anew: the namespace for them is yet to be made. */
 static int work_afresh(void)
 {
@@ -48,7 +23,7 @@ static int work_afresh(void)
 				   .binds = &bind,
 				   .binds_len = 1,
 				   .role = POLICY_UNPACKER,
-				   .run = do_nothing};
+				   .run = fixture_do_nothing};
 	err = (struct err)ERR_INIT;
 	return sandbox_idmap_find(&ids, &err) < 0 ? -1 : sandbox_worker_run(&w, NULL, &err);
 }
@@ -225,6 +200,6 @@ int main(void)
 		cmocka_unit_test(test_out_of_files),
 		cmocka_unit_test(test_nested_too_deep),
 	};
-	int failed = cmocka_run_group_tests(tests, start, end);
+	int failed = cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 	return (failed != 0) | (again_as_user() != 0);
 }

@@ -9,32 +9,6 @@
 
 #include "sandbox/meter_internal.h"
 
-static struct fixture fx;
-static struct err err;
-
-static int start(void **state)
-{
-	(void)state;
-	fixture_start(&fx);
-	fixture_shell_root(&fx);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	fixture_end(&fx);
-	return 0;
-}
-
-static int do_nothing(void *ctx, struct buf *reply, struct err *e)
-{
-	(void)ctx;
-	(void)reply;
-	(void)e;
-	return 0;
-}
-
 static int work(int (*prepare)(void *, struct err *))
 {
 	struct sandbox_bind bind = {fx.roots_fd, "rw", false, false};
@@ -44,7 +18,7 @@ static int work(int (*prepare)(void *, struct err *))
 				   .binds_len = 1,
 				   .role = POLICY_UNPACKER,
 				   .prepare = prepare,
-				   .run = do_nothing};
+				   .run = fixture_do_nothing};
 	err = (struct err)ERR_INIT;
 	return sandbox_worker_run(&w, NULL, &err);
 }
@@ -196,6 +170,6 @@ int main(void)
 		cmocka_unit_test(test_masks_of_proc),
 		cmocka_unit_test(test_memory_files_are_counted),
 	};
-	int failed = cmocka_run_group_tests(tests, start, end);
+	int failed = cmocka_run_group_tests(tests, fixture_setup_shell, fixture_teardown);
 	return (failed != 0) | (again_as_user() != 0);
 }

@@ -6,24 +6,6 @@
 
 #include "sandbox/outer_internal.h"
 
-static struct fixture fx;
-static struct err err;
-
-static int start(void **state)
-{
-	(void)state;
-	fixture_start(&fx);
-	fixture_shell_root(&fx);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	fixture_end(&fx);
-	return 0;
-}
-
 #define expect_step(script, wanted)                                                            \
 	do {                                                                                   \
 		int code_ = fixture_step(&fx, "#!/bin/sh\n" script);                           \
@@ -554,6 +536,6 @@ int main(void)
 		cmocka_unit_test(test_no_leaks),
 	};
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	int failed = cmocka_run_group_tests(tests, start, end);
+	int failed = cmocka_run_group_tests(tests, fixture_setup_shell, fixture_teardown);
 	return (failed != 0) | (again_as_user() != 0);
 }

@@ -8,8 +8,6 @@
 #include "sandbox/confine.h"
 #include "sandbox/seccomp.h"
 
-static struct err err;
-
 enum { TESTED = SYS_getpriority }; /* takes any arguments and harms nothing */
 
 #define ALLOW(call)                                                                            \

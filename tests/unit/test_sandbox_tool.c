@@ -6,23 +6,6 @@
 
 #include "sandbox/tool.h"
 
-static struct fixture fx;
-static struct err err;
-
-static int start(void **state)
-{
-	(void)state;
-	fixture_start(&fx);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	fixture_end(&fx);
-	return 0;
-}
-
 static struct sandbox_tool tool_of(const char *const *argv)
 {
 	static const char *const env[] = {"LC_ALL=C", NULL};
@@ -183,6 +166,6 @@ int main(void)
 		cmocka_unit_test(test_output_directory),
 		cmocka_unit_test(test_limits),
 	};
-	int failed = cmocka_run_group_tests(tests, start, end);
+	int failed = cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 	return (failed != 0) | (again_as_user() != 0);
 }

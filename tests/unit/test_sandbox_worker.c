@@ -7,23 +7,6 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-static struct fixture fx;
-static struct err err;
-
-static int start(void **state)
-{
-	(void)state;
-	fixture_start(&fx);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	fixture_end(&fx);
-	return 0;
-}
-
 static int work_prepared(int (*prepare)(void *, struct err *),
 			 int (*run)(void *, struct buf *, struct err *), void *ctx,
 			 struct buf *reply)
@@ -400,6 +383,6 @@ int main(void)
 		cmocka_unit_test(test_private_parents),
 		cmocka_unit_test(test_no_leaks),
 	};
-	int failed = cmocka_run_group_tests(tests, start, end);
+	int failed = cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 	return (failed != 0) | (again_as_user() != 0);
 }
